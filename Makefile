@@ -1,0 +1,38 @@
+# The two commands of the README: `make demo` and `make test`. Everything lives in .venv.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DEMO   := build/demo
+
+.PHONY: demo test check lint bench clean help
+
+help:            ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/'
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "evlog needs Python 3.11 or newer; say which with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . \
+	  $$($(BIN)/python -c 'import tomllib; print(*(d.replace(" ", "") for d in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))')
+	@touch $(READY)
+
+test: $(READY)   ## install and run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)   ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test ## everything CI runs
+
+bench: $(READY)  ## measure against the peers (SIZE=small for a quick look)
+	$(BIN)/python tests/benchmarks/run.py --size $(or $(SIZE),full)
+
+demo: $(READY)   ## ingest the sample logs and look at them
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh sample_logs/demo.sh $(DEMO)
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

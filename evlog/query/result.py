@@ -1,0 +1,45 @@
+"""An answer: what was asked, how it is defined, and the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Kind = Literal["text", "date", "instant", "count", "number", "rate", "seconds", "flag", "list", "json"]
+"""What a column holds. rate: a fraction 0..1; seconds: a duration; instant: a naive UTC datetime; list: numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a result: its name for machines, what it holds, and how a table may help the eye."""
+
+    name: str
+    kind: Kind = "text"
+    bar: bool = False  # a table may draw a small bar (or, with dates beside it, a sparkline)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One report's answer; the shape of docs and of `--format json`.
+
+    `rows` are tuples in the order of `columns`. Values are str, int, float, bool, None, date, datetime (naive UTC)
+    or lists of numbers. `summary` and `definition` are ordered. `notes` are said on stderr, a line each.
+    """
+
+    report: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    as_of: datetime
+    params: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    summary_kinds: dict[str, Kind] = field(default_factory=dict)  # kinds of the summary's values; count if absent
+    definition: dict[str, Any] = field(default_factory=dict)
+    events_read: int = 0
+    complete: bool = True
+    source: Literal["events", "rollups", "both"] = "events"
+    marks: frozenset[int] = frozenset()  # row numbers a table marks with ⚠
+    partial: frozenset[int] = frozenset()  # row numbers a table marks with * (the period is still running)
+    notes: tuple[str, ...] = ()
