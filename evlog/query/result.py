@@ -19,6 +19,7 @@ class Column:
     name: str
     kind: Kind = "text"
     bar: bool = False  # a table may draw a small bar (or, with dates beside it, a sparkline)
+    item: Kind = "number"  # what each value of a list is
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The command line: the only floor that prints, reads the clock or the environment."""

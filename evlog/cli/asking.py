@@ -1,0 +1,108 @@
+"""What every question takes: its window, its conditions, its break-down. Options in, a `Scope` out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evlog.cli.command import flag, option, repeated
+from evlog.errors import UsageError
+
+if TYPE_CHECKING:
+    import inspect
+    from datetime import datetime
+
+    from evlog.cli.call import Call
+    from evlog.event.plan import Plan
+    from evlog.query.scope import Scope
+    from evlog.store.layout import Store
+    from evlog.window import AsOf, Window
+
+SETTINGS = ("days", "as_of", "tz", "week_start", "plan")
+_TABLE_GROUPS = 20  # a table shows that many groups, and the rest as one
+_PREFIX = "ask__"
+
+
+def parameters() -> list[inspect.Parameter]:
+    """The options that select: a window, conditions, groups."""
+    return [
+        option("ask__first", str | None, None, "--from", metavar="DATE", help="The first day, included."),
+        option("ask__last", str | None, None, "--to", metavar="DATE", help="The last day, included."),
+        flag("ask__all_time", "--all-time", "From the first event to the newest."),
+        flag("ask__whole_days", "--whole-days", "End yesterday: the day that is running is left out."),
+        repeated("ask__where", "--where", "'KEY OP VALUE'", "Only events for which this holds."),
+        option("ask__by", str | None, None, "--by", metavar="KEY", help="Break down by a column or a property."),
+        option("ask__top", int | None, None, "--top", metavar="N", min=1, help="The N largest groups, then (other)."),
+        option("ask__min_users", int, 0, "--min-users", metavar="N", min=0, show_default=False,
+               help="Withhold groups with fewer users."),
+        flag("ask__include_anon", "--include-anon", "Count anonymous_id where there is no user."),
+        repeated("ask__active_events", "--active-events", "EVENT", "Only this event type makes a user active."),
+    ]  # fmt: skip
+
+
+def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Scope:
+    """The scope of a question, out of what was given for `parameters` and the settings."""
+    from evlog.query import where
+    from evlog.query.scope import Pair, Scope
+    from evlog.window import duration
+
+    asked = {name.removeprefix(_PREFIX): given.pop(name) for name in list(given) if name.startswith(_PREFIX)}
+    plan = call.plan()
+    top = asked["top"] or (_TABLE_GROUPS if table and asked["by"] else None)
+    return Scope(
+        window(call, store, asked),
+        where=tuple(where.parse(text) for text in asked["where"]),
+        by=asked["by"],
+        top=top,
+        min_users=asked["min_users"],
+        include_anon=asked["include_anon"],
+        inactive=tuple(sorted(plan.inactive_types)) if plan else (),
+        active_events=tuple(asked["active_events"]),
+        pairs=tuple(Pair(p.start, p.complete, duration(p.abandon_after)) for p in _pairs(plan)),
+    )
+
+
+def window(call: Call, store: Store, asked: dict[str, Any]) -> Window:
+    """The window that the options mean; days out of file or environment give way to a range that was asked for."""
+    from evlog.window import resolve
+
+    settings = call.settings
+    ranged = bool(asked["first"] or asked["last"] or asked["all_time"])
+    days = None if ranged and "days" not in call.flags else settings.days
+    now = as_of(call, store)
+    return resolve(
+        now,
+        tz=settings.tz,
+        week_start=settings.week_start,
+        days=days,
+        first=asked["first"],
+        last=asked["last"],
+        all_time=asked["all_time"],
+        whole_days=asked["whole_days"],
+        held=_held(store, until=now.instant) if asked["all_time"] else None,
+    )
+
+
+def as_of(call: Call, store: Store) -> AsOf:
+    """What plays now: the clock, unless a setting says otherwise."""
+    from evlog.window import as_of as meant
+    from evlog.window import at
+
+    settings = call.settings
+    if settings.as_of is None:
+        return at(call.now, settings.tz)
+    if settings.as_of.lower() != "latest":
+        return meant(settings.as_of, tz=settings.tz, now=call.now)
+    held = _held(store)
+    if held is None:
+        raise UsageError("--as-of latest: the store holds no event", hint="take some in with: evlog ingest FILE")
+    return at(held[1], settings.tz)
+
+
+def _held(store: Store, *, until: datetime | None = None) -> tuple[datetime, datetime] | None:
+    from evlog.query import span
+
+    return span.held(store, until=until)
+
+
+def _pairs(plan: Plan | None) -> list[Any]:
+    return list(plan.pairs.values()) if plan else []

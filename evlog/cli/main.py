@@ -1,0 +1,18 @@
+"""The entry point: `evlog --version` answers before anything else is imported."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run evlog on the words of the command line."""
+    words = sys.argv[1:]
+    if words[:1] in (["--version"], ["-V"]):
+        from evlog import __version__
+
+        sys.stdout.write(f"evlog {__version__}\n")
+        return
+    from evlog.cli.run import run
+
+    sys.exit(run(words))

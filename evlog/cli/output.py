@@ -1,0 +1,76 @@
+"""What evlog prints: results to stdout, everything else to stderr. Nothing else writes to either."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from evlog.errors import UsageError
+from evlog.render.escape import escape
+
+if TYPE_CHECKING:
+    from evlog.cli.printing import Shape
+    from evlog.query.result import Result
+    from evlog.render.style import Style
+
+
+def complain(message: str, hint: str | None, stream: TextIO) -> None:
+    """Write an error as a person reads it: what, and below it what to do."""
+    first, *more = [escape(line) for line in message.splitlines()] or [""]
+    lines = [f"evlog: {first}", *(f"       {line}" for line in more)]
+    if hint:
+        lines += [f"       {escape(line)}" for line in hint.splitlines()]
+    stream.write("\n".join(lines) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The two streams of a call."""
+
+    quiet: bool = False
+    color: bool = True
+
+    def text(self, text: str) -> None:
+        """Print `text` and a line end to stdout."""
+        sys.stdout.write(text + "\n")
+
+    def note(self, text: str) -> None:
+        """Say something beside the result, unless nobody wants to hear it."""
+        if not self.quiet:
+            sys.stdout.flush()
+            sys.stderr.write(f"{escape(text)}\n")
+
+    def error(self, message: str, hint: str | None) -> None:
+        """Say what went wrong."""
+        sys.stdout.flush()
+        complain(message, hint, sys.stderr)
+
+    def result(self, result: Result, shape: Shape, *, bare: bool = False) -> None:
+        """Print a result, to stdout or to the file that `shape` names."""
+        from evlog import render
+
+        if shape.output is None:
+            if shape.format in render.BINARY and sys.stdout.isatty():
+                raise UsageError(f"{shape.format} is no text for a terminal", hint="write it to a file: --output FILE")
+            sys.stdout.flush()
+            style = self.style(sys.stdout)
+            render.write(result, sys.stdout.buffer, form=shape.format, style=style, raw_csv=shape.raw_csv, bare=bare)
+            return
+        from evlog.render.output import written_whole
+
+        with written_whole(Path(shape.output)) as file:
+            render.write(result, file, form=shape.format, raw_csv=shape.raw_csv, bare=bare)
+
+    def style(self, stream: TextIO) -> Style:
+        """What a table on `stream` may look like."""
+        import shutil
+
+        from evlog.render.style import Style
+
+        terminal = stream.isatty()
+        width = shutil.get_terminal_size().columns if terminal else None
+        dumb = os.environ.get("TERM") == "dumb"
+        return Style(width, colour=terminal and self.color and not dumb, encoding=stream.encoding, ascii_only=dumb)

@@ -1,0 +1,73 @@
+"""How an answer is printed: `--format`, `--output`, `--raw-csv`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from evlog.cli.command import flag, option
+
+if TYPE_CHECKING:
+    import inspect
+    from datetime import timedelta
+
+    from evlog.cli.call import Call
+    from evlog.query.result import Result
+
+Format = Literal["table", "json", "ndjson", "csv", "markdown", "parquet"]
+_PREFIX = "print__"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The format of an answer, and the file it goes to (None: stdout)."""
+
+    format: Format = "table"
+    output: str | None = None
+    raw_csv: bool = False
+
+    @property
+    def table(self) -> bool:
+        """Whether a person reads it."""
+        return self.format == "table"
+
+
+def parameters() -> list[inspect.Parameter]:
+    """The options that say how an answer is printed."""
+    formats = "|".join(get_args(Format))
+    return [
+        option(
+            "print__format",
+            Format,
+            "table",
+            "--format",
+            metavar=formats,
+            show_default=False,
+            help="How rows are printed.",
+        ),
+        option(
+            "print__output", str | None, None, "--output", metavar="FILE", help="Write to FILE, whole or not at all."
+        ),
+        flag("print__raw_csv", "--raw-csv", "Leave cells of CSV that a spreadsheet would run as formulas."),
+    ]
+
+
+def shape(given: dict[str, Any]) -> Shape:
+    """What was given for `parameters`, taken out of `given`."""
+    return Shape(**{name.removeprefix(_PREFIX): given.pop(name) for name in list(given) if name.startswith(_PREFIX)})
+
+
+def emit(call: Call, result: Result, shape: Shape, *, bare: bool = False) -> None:
+    """Print `result`: rows to stdout or the file, its notes to stderr."""
+    call.out.result(result, shape, bare=bare)
+    for note in result.notes:
+        call.out.note(note)
+
+
+def spelled(length: timedelta) -> str:
+    """A duration as people type it: 90d, 12h, 30m, 5s."""
+    seconds = int(length.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,145 @@
+"""`evlog report NAME`: a report's file becomes a command, its keywords become options."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+import typer
+
+from evlog.cli import app, asking, printing
+from evlog.cli.command import About, built_from, option, own_parameters, repeated, setting
+from evlog.cli.table import Entry
+from evlog.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typer.core import TyperCommand
+
+    from evlog.cli.call import Call
+
+_FED = {"window": "funnel_window", "abandon_after": "abandon_after", "week_start": "week_start"}
+"""Keywords of reports that are settings: with flag, environment, file and default."""
+
+_STEPS = "steps"
+_EXAMPLES = {
+    "funnel": "evlog funnel page_view signup 'purchase[properties.plan=pro]' --window 7d",
+    "dropoff": "evlog dropoff --days 30 --format csv",
+}
+
+
+class Reports(app.Group):
+    """The reports that stand in the registry."""
+
+    noun = ""
+
+
+def group(name: str) -> app.Group:
+    """The `report` command: alone it lists the reports."""
+    from evlog.reports import names
+
+    entries = {known: Entry(help_, "reports:report", makes=True) for known, help_ in names().items()}
+    return app.group(name, "Answer a question; alone it lists the questions.", entries, cls=Reports, alone=_listed)
+
+
+def _listed(ctx: typer.Context, made: app.Group) -> None:
+    width = max(map(len, made.entries), default=0)
+    for name, entry in made.entries.items():
+        ctx.obj.out.text(f"{name:<{width}}  {entry.help}")
+
+
+def report(name: str) -> TyperCommand:
+    """The command of the report called `name`; only its module is imported."""
+    from evlog.reports import load
+
+    module = load(name)
+    own = own_parameters(module.report)
+    fed = {p.name: _FED[p.name] for p in own if p.name in _FED}
+    readers: dict[str, Callable[[str], Any]] = {}
+    parameters = [
+        *(_option(p, readers) for p in own if p.name not in fed),
+        *asking.parameters(),
+        *(setting(known) for known in dict.fromkeys((*fed.values(), *asking.SETTINGS))),
+        *printing.parameters(),
+    ]
+
+    def run(call: Call, **given: Any) -> None:
+        for key, read in readers.items():
+            given[key] = _read(key, given[key], read)
+        given |= {key: getattr(call.settings, known) for key, known in fed.items()}
+        _answer(call, module.report, given)
+
+    example = getattr(module, "EXAMPLE", _EXAMPLES.get(name, f"evlog report {name} --days 30"))
+    return built_from(name, run, parameters, About(example, (1,)), help_=_sentence(module.HELP))
+
+
+def _answer(call: Call, function: Callable[..., Any], given: dict[str, Any]) -> None:
+    from evlog.query.ask import ask
+
+    shape = printing.shape(given)
+    store = call.store()
+    scope = asking.scope(call, store, given, table=shape.table)
+    if _STEPS in given:
+        given = _named_funnel(call, given)
+    printing.emit(call, ask(store, scope, function, **given), shape)
+
+
+def _named_funnel(call: Call, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of a funnel whose only step names one of the plan: what the plan says, unless a flag does."""
+    plan = call.plan()
+    named = plan.funnels.get(given[_STEPS][0]) if plan and len(given[_STEPS]) == 1 else None
+    if named is None:
+        return given
+    from evlog.window import limit
+
+    said: dict[str, Any] = {_STEPS: named.steps}
+    if named.window is not None and "funnel_window" not in call.flags:
+        said["window"] = limit(named.window)
+    return given | said
+
+
+def _option(parameter: inspect.Parameter, readers: dict[str, Callable[[str], Any]]) -> inspect.Parameter:
+    """The option of a report's keyword; what typer cannot read itself goes into `readers`."""
+    kind, help_ = _unwrapped(parameter.annotation)
+    name, default = parameter.name, parameter.default
+    dashed = f"--{name.replace('_', '-')}"
+    if get_origin(kind) in {tuple, list}:
+        readers[name] = tuple
+        if name == _STEPS:
+            return _argument(name, "STEP", help_)
+        return repeated(name, dashed, "TEXT", help_)
+    if timedelta in {kind, *get_args(kind)}:
+        from evlog import window
+
+        readers[name] = window.duration if kind is timedelta else window.limit
+        shown = None if default is None else printing.spelled(default)
+        return option(name, str | None, shown, dashed, metavar="DURATION", help=help_)
+    return option(name, kind, default, dashed, help=help_)
+
+
+def _argument(name: str, metavar: str, help_: str) -> inspect.Parameter:
+    annotation = Annotated[list[str], typer.Argument(metavar=f"{metavar}…", help=help_, show_default=False)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+
+
+def _unwrapped(annotation: Any) -> tuple[Any, str]:
+    """The type of a keyword, and its help (the text in `Annotated[type, "help"]`)."""
+    if get_origin(annotation) is not Annotated:
+        return annotation, ""
+    kind, *said = get_args(annotation)
+    return kind, next((text for text in said if isinstance(text, str)), "")
+
+
+def _read(key: str, value: Any, read: Callable[[Any], Any]) -> Any:
+    if value is None:
+        return None
+    try:
+        return read(value)
+    except UsageError as error:
+        raise UsageError(f"--{key.replace('_', '-')}: {error}", hint=error.hint) from error
+
+
+def _sentence(help_: str) -> str:
+    return f"{help_[:1].upper()}{help_[1:]}."

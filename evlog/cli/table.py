@@ -1,0 +1,54 @@
+"""Every command: where it lives, and what it does in one line, so that `evlog --help` loads none of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command (a function in a module), or a group of commands."""
+
+    help: str
+    target: str = ""  # module:function below evlog.cli; `makes` says that the function returns the typer command
+    makes: bool = False
+    inner: Mapping[str, Entry] = field(default_factory=dict)
+
+
+REJECTS = {
+    "list": Entry("What was refused, by reason.", "commands.rejects:rejects_list"),
+    "show": Entry("The refused lines themselves, with the field and what was expected.", "commands.rejects:show"),
+    "replay": Entry("Offer refused lines again, once plan or settings are mended.", "commands.rejects:replay"),
+    "clear": Entry("Throw refused lines away.", "commands.rejects:clear"),
+}
+PLAN = {
+    "show": Entry("The tracking plan, an event type a line.", "commands.plan:show"),
+    "check": Entry("Check a file of events against the plan; nothing is stored.", "commands.plan:check"),
+    "add": Entry("Add an event type to the plan.", "commands.plan:add"),
+    "infer": Entry("Write a plan from the events that came in.", "commands.plan:infer"),
+    "lint": Entry("What in the plan will be regretted: names, types, missing pairs.", "commands.plan:lint"),
+}
+USER = {
+    "export": Entry("All events of a user.", "commands.user:export"),
+    "delete": Entry("Erase a user from every tier, for good.", "commands.user:delete"),
+}
+COMMANDS: dict[str, Entry] = {
+    "init": Entry("A settings file, a starter tracking plan and an empty store.", "commands.init:init"),
+    "ingest": Entry("Take events in from files, folders or stdin.", "commands.ingest:ingest"),
+    "rejects": Entry("What was refused, why, and in again once mended.", inner=REJECTS),
+    "plan": Entry("The tracking plan: which event types exist and what each must say.", inner=PLAN),
+    "compact": Entry("Turn closed days into Parquet.", "commands.compact:compact"),
+    "report": Entry("Answer a question; alone it lists the reports.", "reports:group", makes=True),
+    "funnel": Entry("How many users take each of the steps, in order.", "reports:report", makes=True),
+    "dropoff": Entry("What is started and not completed, worst first.", "reports:report", makes=True),
+    "purge": Entry("Remove whole days of events that are old enough.", "commands.purge:purge"),
+    "user": Entry("What is known of a user: hand it out, or erase it.", inner=USER),
+    "sql": Entry("Ask the events in SQL; reads only.", "commands.sql:sql"),
+    "status": Entry("What the store holds, how fresh it is, what waits.", "commands.status:status"),
+    "verify": Entry("Check every file of the store.", "commands.verify:verify"),
+    "config": Entry("Each setting and where it came from.", "commands.config:config"),
+}

@@ -1,0 +1,198 @@
+"""DuckDB: the one module that imports it. SQL in, tuples or arrays out; and the gate before a person's own SQL."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evlog.errors import EvlogError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+
+_BLANK = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
+_EXPLAIN = re.compile(rf"{_BLANK}*EXPLAIN{_BLANK}+(?:ANALYZE{_BLANK}+)?(?:\([^()]*\){_BLANK}*)?", re.I | re.S)
+_EXPLAIN_BARE = re.compile(rf"{_BLANK}*EXPLAIN{_BLANK}*", re.I | re.S)
+_READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE", "STATEMENT_NODE"}
+_RUNS_TEXT = {"query", "query_table", "json_execute_serialized_sql"}  # SQL inside a string escapes the parser's verdict
+_ONLY_READS = "only one SELECT, EXPLAIN or DESCRIBE is run, and it may only read"
+
+
+class EngineError(EvlogError):
+    """The engine could not answer: a file that changed, a type that does not fit, memory that ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a question may use: threads (None: all cores), memory, and a folder to spill to (None: none)."""
+
+    threads: int | None = None
+    memory: str = "2GB"
+    spill: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows with their column names and the engine's type names."""
+
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+@contextmanager
+def connect(limits: Limits = Limits()) -> Iterator[Engine]:  # noqa: B008 - frozen
+    """Yield an engine that holds nothing yet; it is closed afterwards.
+
+    Importing DuckDB costs about 120 ms, connecting 20 ms: nothing does either before a question needs it.
+    """
+    import duckdb
+
+    config: dict[str, Any] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "python_enable_replacements": False,  # a name in SQL is never a Python variable
+        "memory_limit": limits.memory,
+        "temp_directory": str(limits.spill or ""),
+    }
+    if limits.threads is not None:
+        config["threads"] = limits.threads
+    with _told():
+        connection = duckdb.connect(":memory:", config=config)
+    try:
+        connection.execute("SET TimeZone = 'UTC'")  # not in the config: the setting belongs to ICU, loaded by then
+        yield Engine(connection)
+    finally:
+        connection.close()
+
+
+class Engine:
+    """A connection: static SQL with named parameters in, tuples or arrays out."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def run(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that answers nothing."""
+        with _told():
+            self._connection.execute(sql, dict(params or {}))
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """The rows of the answer."""
+        with _told():
+            found: list[tuple[Any, ...]] = self._connection.execute(sql, dict(params or {})).fetchall()
+            return found
+
+    def table(self, sql: str, params: Mapping[str, Any] | None = None) -> Table:
+        """The rows of the answer with the names and types of their columns."""
+        with _told():
+            cursor = self._connection.execute(sql, dict(params or {}))
+            names = tuple(str(column[0]) for column in cursor.description)
+            types = tuple(str(column[1]) for column in cursor.description)
+            return Table(names, types, cursor.fetchall())
+
+    def arrays(self, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, np.ndarray[Any, Any]]:
+        """The columns of the answer as numpy arrays (masked where they hold nulls)."""
+        with _told():
+            found: dict[str, np.ndarray[Any, Any]] = self._connection.execute(sql, dict(params or {})).fetchnumpy()
+            return found
+
+    def lock(self, readable: Sequence[Path]) -> None:
+        """Shut every door but reading exactly these files; nothing can open one again."""
+        self.run("SET allowed_paths = $paths", {"paths": [str(path) for path in readable]})
+        self.run("SET enable_external_access = false")
+        self.run("SET lock_configuration = true")
+
+    def select(self, text: str) -> Table:
+        """The answer to a person's own statement, if it is one that only reads; call `lock` before."""
+        self._must_only_read(text)
+        return self._utc(text)
+
+    def _must_only_read(self, text: str) -> None:
+        """Refuse all but one reading statement, as the engine's own parser tells it.
+
+        The kind of statement is not enough: since DuckDB 2.0 a SELECT may hold `WITH x AS (COPY … TO …)`, and the files
+        that may be read may then be written. So the tree itself is walked.
+        """
+        import duckdb
+
+        try:
+            found = duckdb.extract_statements(text)
+        except duckdb.Error as error:
+            raise UsageError(_first_line(error), hint="see: evlog sql --help") from None
+        if len(found) != 1 or found[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+            raise UsageError(_ONLY_READS, hint="the store is changed by evlog's own commands only")
+        inner = [text] if found[0].type == duckdb.StatementType.SELECT else _explained(text)
+        if not any(self._reads(candidate) for candidate in inner):
+            raise UsageError(_ONLY_READS, hint="functions that run SQL from text are not available")
+
+    def _reads(self, text: str) -> bool:
+        tree = json.loads(self.rows("SELECT json_serialize_sql($text)", {"text": text})[0][0])
+        return not tree["error"] and len(tree["statements"]) == 1 and _only_reads(tree["statements"])
+
+    def _utc(self, text: str) -> Table:
+        """The rows, with instants that carry a zone as plain UTC: fetching them as they are needs pytz."""
+        import duckdb
+
+        with _told():
+            relation = self._connection.sql(text) if _describable(text) else None
+        if relation is None or not any("WITH TIME ZONE" in str(kind) for kind in relation.types):
+            return self.table(text)
+        casts = [
+            duckdb.ColumnExpression(name).cast("TIMESTAMP").alias(name)
+            if str(kind) == "TIMESTAMP WITH TIME ZONE"
+            else duckdb.ColumnExpression(name)
+            for name, kind in zip(relation.columns, relation.types, strict=True)
+        ]
+        with _told():
+            plain = relation.select(*casts)
+            return Table(tuple(plain.columns), tuple(map(str, plain.types)), plain.fetchall())
+
+
+def _describable(text: str) -> bool:
+    return _EXPLAIN_BARE.match(text) is None
+
+
+def _explained(text: str) -> list[str]:
+    """What an EXPLAIN may be about: the text after the word, or after its options."""
+    found = (pattern.match(text) for pattern in (_EXPLAIN_BARE, _EXPLAIN))
+    return [text[match.end() :] for match in found if match is not None]
+
+
+def _only_reads(tree: Any) -> bool:
+    """Whether every node of the parse tree reads: no COPY, INSERT or the like, no function that runs SQL from text."""
+    if isinstance(tree, list):
+        return all(_only_reads(item) for item in tree)
+    if not isinstance(tree, dict):
+        return True
+    kind = tree.get("type")
+    if isinstance(kind, str) and kind.endswith("_NODE") and kind not in _READING:
+        return False
+    if str(tree.get("function_name", "")).lower() in _RUNS_TEXT or "info_type" in tree:
+        return False
+    return all(_only_reads(item) for item in tree.values())
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn the engine's errors into ours: its first line says what is wrong."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise EngineError("the question needs more memory than it may use", hint="raise --memory") from error
+    except duckdb.NotImplementedException as error:
+        raise EngineError(_first_line(error)) from error
+    except duckdb.Error as error:
+        raise EngineError(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,1 @@
+"""What a line must say to be an event."""

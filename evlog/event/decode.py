@@ -1,0 +1,113 @@
+"""From the bytes of a line to the JSON value they hold, or the reason why they hold none.
+
+One strict parser decides (msgspec; it takes what orjson takes), and its silences are made good here: duplicate keys,
+integers beyond 64 bits, nesting. Whatever passes, every other reader reads to the same values.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from evlog.event.reject import Problem, Rejected, shown
+
+MAX_DEPTH = 64
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_decode = msgspec.json.Decoder().decode
+
+
+def load(line: bytes) -> Any:
+    """The JSON value of `line`; Rejected with the reason where there is none."""
+    if line.count(b"{") + line.count(b"[") > MAX_DEPTH and _depth(line) > MAX_DEPTH:
+        raise Rejected(Problem("too_deep", "", f"at most {MAX_DEPTH} levels of nesting", "more"))
+    try:
+        value = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Rejected(why_not_json(line)) from error
+    vet(value, line)
+    return value
+
+
+def vet(value: Any, line: bytes) -> None:
+    """Reject duplicate keys and integers beyond 64 bits in the parsed `value` of `line`."""
+    keys = _count(value)
+    spaced = b'" :' in line or b'"\t:' in line or b'"\r:' in line or b'"\n:' in line
+    if spaced or line.count(b'":') != keys:
+        _no_duplicates(line)
+
+
+def _count(value: Any) -> int:
+    """How many keys there are in `value`, at any depth; Rejected at an integer beyond 64 bits."""
+    if isinstance(value, dict):
+        return len(value) + sum(_count(v) for v in value.values() if v.__class__ in _LOOK)
+    if isinstance(value, list):
+        return sum(_count(v) for v in value if v.__class__ in _LOOK)
+    if value.__class__ is int and not _INT_MIN <= value <= _INT_MAX:
+        raise Rejected(Problem("number_range", "", "integers of at most 64 bits", shown(value)))
+    return 0
+
+
+_LOOK = frozenset({dict, list, int})
+
+
+def _no_duplicates(line: bytes) -> None:
+    def pairs(members: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in members]
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise Rejected(Problem("duplicate_key", twice, "each key once in an object", "it twice"))
+
+    json.loads(line, object_pairs_hook=pairs)
+
+
+def why_not_json(line: bytes) -> Problem:
+    """Why `line` is not JSON, in words that help to mend it."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        return Problem("bad_utf8", "", "UTF-8", f"byte 0x{line[error.start]:02x} at position {error.start}")
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        return Problem("bad_json", "", "one JSON value", f"broken JSON at position {error.pos} ({error.msg.lower()})")
+    except (ValueError, RecursionError) as error:
+        return Problem("bad_json", "", "one JSON value", str(error))
+    if _surrogate(value):
+        return Problem("bad_utf8", "", "whole surrogate pairs", "half of one")
+    return Problem("bad_json", "", "one JSON value", "something else")
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name}, which is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {text}, which is out of range")
+    return number
+
+
+def _surrogate(value: Any) -> bool:
+    if isinstance(value, str):
+        return any("\ud800" <= c <= "\udfff" for c in value)
+    if isinstance(value, dict):
+        return any(_surrogate(k) or _surrogate(v) for k, v in value.items())
+    return isinstance(value, list) and any(map(_surrogate, value))
+
+
+def _depth(line: bytes) -> int:
+    """How deep the brackets outside of strings nest."""
+    depth = deepest = 0
+    for match in _BRACKETS.finditer(line):
+        token = match[0]
+        if token in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in b"]}":
+            depth -= 1
+    return deepest

@@ -1,0 +1,144 @@
+"""The tracking plan as data: which event types exist, what each must say, and the pairs and funnels it names.
+
+metrics §13 and §18: without a plan any well-formed event is accepted; with one, unknown event types and unknown
+properties are refused unless the type says `additional = true`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PropertyType = Literal["string", "integer", "number", "boolean", "object", "array", "instant", "any"]
+PROPERTY_TYPES: tuple[PropertyType, ...] = (
+    "string", "integer", "number", "boolean", "object", "array", "instant", "any",
+)  # fmt: skip
+
+REQUIRABLE = (
+    "category", "user_id", "anonymous_id", "session_id", "target_type", "target_id", "feature", "source", "context",
+)  # fmt: skip
+"""The fields an event type may require; an event always has a type and a time, and `id` governs its id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """What the plan says of one property; an explicit null counts as absent."""
+
+    type: PropertyType = "any"
+    required: bool = False
+    min: float | None = None  # of integer and number, included
+    max: float | None = None
+    one_of: tuple[str | int, ...] = ()  # of string and integer
+    pattern: str | None = None  # of string: the whole value must match
+    max_length: int | None = None  # characters of a string, items of an array
+    description: str = ""
+    pii: Literal["guard", "allow"] = "guard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRule:
+    """What the plan says of one event type."""
+
+    category: str | None = None  # given to events that bring none
+    description: str = ""
+    required: tuple[str, ...] = ()  # fields beside the properties, out of REQUIRABLE
+    properties: Mapping[str, Property] = field(default_factory=dict)
+    additional: bool = False  # properties that the plan does not name are let in
+    active: bool = True  # False: the event says nothing about its user being active (metrics §1)
+
+    @property
+    def pii_allowed(self) -> frozenset[str]:
+        """The properties that the PII guard leaves alone in this event type."""
+        return frozenset(name for name, rule in self.properties.items() if rule.pii == "allow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A start and its completion, per target (metrics §6, §10)."""
+
+    start: str
+    complete: str
+    abandon: str | None = None
+    target_type: str | None = None
+    abandon_after: str = "24h"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funnel:
+    """A funnel with a name; what it leaves out is the default of `evlog funnel` (metrics §7)."""
+
+    steps: tuple[str, ...]
+    description: str = ""
+    window: str | None = None
+    step_window: str | None = None
+    order: str | None = None
+    attempt: str | None = None
+    ties: str | None = None
+    within_session: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A tracking plan. A plan without event types is open: it accepts any well-formed event."""
+
+    version: str = ""  # what its author calls it; `name` falls back to the fingerprint
+    id: Literal["required", "optional"] = "optional"
+    consent: Literal["required", "optional"] = "optional"
+    placeholder_users: Literal["reject", "null"] = "reject"
+    anonymous_ids: str | None = None  # a pattern: a user_id that wholly matches is an anonymous id (metrics §18.8)
+    inactive: tuple[str, ...] = ()
+    events: Mapping[str, EventRule] = field(default_factory=dict)
+    pairs: Mapping[str, Pair] = field(default_factory=dict)
+    funnels: Mapping[str, Funnel] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls) -> Plan:
+        """The plan of a store that has none: any well-formed event is accepted and nothing is required."""
+        return cls()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any event type is accepted."""
+        return not self.events
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change when anything the plan says changes, and only then."""
+        import xxhash
+
+        return str(xxhash.xxh3_64_hexdigest(repr(self._canonical()).encode("utf-8", "surrogatepass")))
+
+    @property
+    def name(self) -> str:
+        """What to call this plan beside a number it shaped: its version, else its fingerprint."""
+        return self.version or self.fingerprint
+
+    @cached_property
+    def inactive_types(self) -> frozenset[str]:
+        """The event types that do not make their user active (metrics §1), listed or marked `active = false`."""
+        return frozenset(self.inactive) | {name for name, rule in self.events.items() if not rule.active}
+
+    def category_of(self, event_type: str) -> str | None:
+        """The category that the plan gives to events of this type."""
+        rule = self.events.get(event_type)
+        return None if rule is None else rule.category
+
+    def _canonical(self) -> tuple[object, ...]:
+        events = [(name, rule, sorted(rule.properties)) for name, rule in sorted(self.events.items())]
+        shapes = [(name, _sorted(rule), names) for name, rule, names in events]
+        settings = (self.version, self.id, self.consent, self.placeholder_users, self.anonymous_ids)
+        named = (sorted(self.pairs.items(), key=_key), sorted(self.funnels.items(), key=_key))
+        return (*settings, sorted(self.inactive_types), shapes, *named)
+
+
+def _key(item: tuple[str, object]) -> str:
+    return item[0]
+
+
+def _sorted(rule: EventRule) -> tuple[object, ...]:
+    properties = sorted(rule.properties.items(), key=_key)
+    return (rule.category, rule.description, sorted(rule.required), properties, rule.additional)

@@ -1,0 +1,1 @@
+"""From lines to durable batches: read, parse, dedupe, commit."""

@@ -1,0 +1,217 @@
+"""The exact judgement of one event: from a JSON object to its canonical line, or every reason why not.
+
+The order is metrics §13: consent, tombstones, required, type, schema, personal data, time. Refused consent and erased
+users never become rejects.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from evlog.event import fields, times
+from evlog.event.record import IDS, TEXTS, Line
+from evlog.event.reject import Problem, Rejected, shown
+from evlog.event.validator import Validator
+
+if TYPE_CHECKING:
+    from evlog.event.fields import Draft
+    from evlog.ingest.rules import Moment, Rules
+    from evlog.ingest.tally import Tally
+    from evlog.store.tombstones import Tombstones
+
+_ID_BYTES = 256
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_PLACEHOLDERS = ("null", "none", "undefined", "anonymous", "00000000-0000-0000-0000-000000000000")
+PLACEHOLDERS = frozenset(case(word) for word in _PLACEHOLDERS for case in (str.lower, str.upper, str.capitalize))
+
+
+class NoConsent(Exception):  # noqa: N818 - not a failure: the event is counted and forgotten
+    """The user refused (or, where it is required, did not give) consent."""
+
+
+class Erased(Exception):  # noqa: N818 - not a failure: the event is counted and forgotten
+    """The user was erased."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An event that passed: its line (with an empty event_id where it has none) and what was noticed on the way."""
+
+    line: Line
+    instant: times.Instant
+    conflicts: int
+    redacted: tuple[str, ...]
+
+
+class Judge:
+    """Rules and moment, ready to be asked about events. The moment may move on; what is compiled stays."""
+
+    def __init__(self, rules: Rules, moment: Moment) -> None:
+        self.rules = rules
+        self.moment = moment
+        self.validator = Validator(rules.plan)
+        self._allowed = {name: rule.pii_allowed for name, rule in rules.plan.events.items()}
+        self._anonymous = re.compile(rules.plan.anonymous_ids).fullmatch if rules.plan.anonymous_ids else None
+
+    def erased(self, user: str | None) -> bool:
+        """Whether a user was erased; remembered, as one user has many events."""
+        return _erased(self.moment.tombstones, user)
+
+    def event(self, value: Any) -> Accepted:
+        """The accepted event; Rejected, NoConsent or Erased where it is none."""
+        if not isinstance(value, dict):
+            raise Rejected(Problem("not_object", "", "a JSON object", shown(value)))
+        self._consent(value)
+        draft = fields.resolve(value, self.rules.mapping)
+        self._tombstones(draft)
+        problems: list[Problem] = []
+        found = _ids(draft, problems) | _texts(draft, problems)
+        self._user(found, problems)
+        event_type = _event_type(draft, problems)
+        if event_type is not None:
+            problems += self.validator.check(event_type, {**found, "context": draft.context or None}, draft.properties)
+            found["category"] = found.get("category") or self.rules.plan.category_of(event_type)
+        if found.get("event_id") is None and self.rules.plan.id == "required":
+            problems.append(Problem("missing_field", "event_id", "an id", ""))
+        redacted = self._guard(draft, event_type, problems)
+        instant = self._time(draft, problems)
+        if problems or instant is None or event_type is None:
+            raise Rejected(*problems)
+        if instant.cut is not None:
+            draft.context["ts_original"] = instant.cut
+        line = Line(
+            event_type,
+            found.pop("event_id") or "",
+            instant.text,
+            **found,
+            properties=draft.properties or None,
+            context=draft.context or None,
+        )
+        return Accepted(line, instant, draft.conflicts, redacted)
+
+    def _consent(self, value: dict[str, Any]) -> None:
+        given = fields.consent(value)
+        required = "required" in (self.rules.consent, self.rules.plan.consent)
+        if given is False or (given is None and required):
+            raise NoConsent
+
+    def _tombstones(self, draft: Draft) -> None:
+        if self.moment.tombstones.users:
+            for name in ("user_id", "anonymous_id"):
+                value = draft.values.get(name)
+                if isinstance(value, str | int) and self.erased(str(value)):
+                    raise Erased
+
+    def _user(self, found: dict[str, str | None], problems: list[Problem]) -> None:
+        user = found.get("user_id")
+        if user is None:
+            return
+        if user in PLACEHOLDERS:
+            found["user_id"] = None
+            if "null" not in (self.rules.placeholder_users, self.rules.plan.placeholder_users):
+                problems.append(Problem("placeholder_user", "user_id", "the id of a user, or none", shown(user)))
+        elif self._anonymous is not None and self._anonymous(user):
+            found |= {"user_id": None, "anonymous_id": found.get("anonymous_id") or user}
+
+    def _guard(self, draft: Draft, event_type: str | None, problems: list[Problem]) -> tuple[str, ...]:
+        allow = self._allowed.get(event_type or "", frozenset())
+        guard = self.rules.guard
+        draft.properties, hits = guard.clean(draft.properties, "properties", allow=allow)
+        draft.context, more = guard.clean(draft.context, "context")
+        problems.extend(guard.problems((*hits, *more)))
+        return (*hits, *more)
+
+    def _time(self, draft: Draft, problems: list[Problem]) -> times.Instant | None:
+        value = draft.values.get("ts")
+        if value is None:
+            problems.append(Problem("missing_field", "ts", "the time of the event", ""))
+            return None
+        try:
+            instant = times.read(value, self.rules.assume)
+        except Rejected as refused:
+            problems.extend(refused.problems)
+            return None
+        if (problem := self.out_of_time(instant.text)) is not None:
+            problems.append(problem)
+        return instant
+
+    def out_of_time(self, ts: str) -> Problem | None:
+        """Why an event of the canonical time `ts` comes at the wrong time, if it does."""
+        moment = self.moment
+        if ts < times.OLDEST:
+            return Problem("bad_time", "ts", "a time from 2000 on", shown(ts))
+        if ts > moment.latest:
+            return Problem("future", "ts", "a time at most 24 hours ahead", shown(ts))
+        if moment.oldest is not None and ts < moment.oldest:
+            return Problem("too_old", "ts", f"a time from {moment.oldest[:19]}Z on (max_age)", shown(ts))
+        if not self.rules.backfill and moment.tombstones.purged(ts[:10]):
+            expected = f"a day that was not purged (before {moment.tombstones.purged_before})"
+            return Problem("beyond_retention", "ts", expected, shown(ts))
+        return None
+
+    def noted(self, accepted: Accepted, tally: Tally) -> None:
+        """Count what was noticed about an accepted event."""
+        tally.assumed_tz += accepted.instant.assumed_zone
+        tally.epoch += accepted.instant.epoch
+        tally.cut += accepted.instant.cut is not None
+        tally.skewed += accepted.instant.text > self.moment.skewed_from
+        tally.conflicts += accepted.conflicts
+        tally.redacted += bool(accepted.redacted)
+        tally.redacted_fields.update(accepted.redacted)
+
+
+@lru_cache(maxsize=65_536)
+def _erased(tombstones: Tombstones, user: str | None) -> bool:
+    return tombstones.erased(user)
+
+
+def _ids(draft: Draft, problems: list[Problem]) -> dict[str, str | None]:
+    """The ids as text; empty is null (but for the event's own id, which must say something if it is there)."""
+    found: dict[str, str | None] = {}
+    for name in IDS:
+        value = draft.values.get(name)
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if text is None or (text == "" and name != "event_id"):
+            found[name] = None
+            continue
+        problem = _bad_id(name, text)
+        if problem is not None:
+            problems.append(problem)
+        found[name] = text if problem is None else None
+    return found
+
+
+def _bad_id(name: str, text: Any) -> Problem | None:
+    if not isinstance(text, str) or not text:
+        return Problem("bad_id", name, "a string or an integer", shown(text))
+    if len(text) > _ID_BYTES or len(text.encode("utf-8", "surrogatepass")) > _ID_BYTES:
+        return Problem("bad_id", name, f"at most {_ID_BYTES} bytes", f"{len(text.encode())} bytes")
+    return Problem("bad_id", name, "no control characters", shown(text)) if _CONTROL.search(text) else None
+
+
+def _texts(draft: Draft, problems: list[Problem]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name in TEXTS:
+        value = draft.values.get(name)
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if text is not None and not isinstance(text, str):
+            problems.append(Problem("bad_property", name, "a string", shown(value)))
+            text = None
+        found[name] = text or None
+    return found
+
+
+def _event_type(draft: Draft, problems: list[Problem]) -> str | None:
+    value = draft.values.get("event_type")
+    if value is None or value == "":
+        problems.append(Problem("missing_field", "event_type", "the name of what happened", ""))
+    elif not isinstance(value, str):
+        problems.append(Problem("bad_property", "event_type", "a string", shown(value)))
+    elif (problem := _bad_id("event_type", value)) is not None:
+        problems.append(Problem("bad_property", "event_type", problem.expected, problem.got))
+    else:
+        return value
+    return None

@@ -1,0 +1,81 @@
+"""CSV as NDJSON: each row becomes an object, each cell a text, a number where that changes nothing, or nothing at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evlog.ingest.source import Source, Stream
+
+_READ = 1 << 16
+_FIELD_LIMIT = 16 << 20
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
+_DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,14})\.\d{1,15}")
+_WORDS = {"true": True, "false": False}
+
+
+def meant(source: Source, input_format: str | None) -> bool:
+    """Whether `source` is to be read as CSV."""
+    return input_format == "csv" or (input_format is None and source.is_csv)
+
+
+def lines(stream: Stream) -> Iterator[bytes]:
+    """The rows of a CSV stream with a header, as NDJSON lines. A row that is too long or too short says so itself."""
+    csv.field_size_limit(_FIELD_LIMIT)
+    text = io.TextIOWrapper(io.BufferedReader(_Raw(stream)), encoding="utf-8", errors="surrogateescape", newline="")
+    rows = csv.reader(text)
+    header = next(rows, None)
+    if header is None:
+        return
+    batch: list[bytes] = []
+    for row in rows:
+        batch.append(_line(header, row))
+        if len(batch) >= 1000:  # noqa: PLR2004 - some rows at a time
+            yield b"".join(batch)
+            batch.clear()
+    yield b"".join(batch)
+
+
+def _line(header: list[str], row: list[str]) -> bytes:
+    if not row:
+        return b"\n"
+    if len(row) != len(header):
+        return f"a row of {len(row)} cells under {len(header)} names\n".encode()
+    try:
+        return orjson.dumps({name: _value(cell) for name, cell in zip(header, row, strict=True) if cell != ""}) + b"\n"
+    except (orjson.JSONEncodeError, TypeError):
+        return b'{"not utf-8": "\xff"}\n'
+
+
+def _value(cell: str) -> Any:
+    """The cell as a value: a number or a truth value only where its text form stays what it was."""
+    if _INTEGER.fullmatch(cell):
+        return int(cell)
+    if _DECIMAL.fullmatch(cell) and repr(float(cell)) == cell:
+        return float(cell)
+    return _WORDS.get(cell, cell)
+
+
+class _Raw(io.RawIOBase):
+    """The stream as the csv module's text layer wants it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        data = self._left or self._stream.read(_READ)
+        count = min(len(data), len(buffer))
+        buffer[:count] = data[:count]
+        self._left = data[count:]
+        return count

@@ -1,0 +1,237 @@
+"""Parsing: a block of lines becomes canonical lines by day, rejects with reasons, and counts. Pure; no store."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from evlog.event import decode, times
+from evlog.event.fields import ALIASES
+from evlog.event.record import encode, entry, stored
+from evlog.event.reject import Problem, Rejected
+from evlog.ingest import fast
+from evlog.ingest.check import PLACEHOLDERS, Erased, Judge, NoConsent
+from evlog.ingest.parsed import Parsed, Reject
+
+if TYPE_CHECKING:
+    from evlog.ingest.block import Block, Overlong, Piece
+    from evlog.ingest.rules import Moment, Rules
+
+_CHUNK = 1 << 20
+_CLOCK = ("--T::Z", "--T::.")  # every third character of a UTC time, from the fifth to the twentieth
+_TAILS = {20: ".000000Z", 24: "000Z", 27: "Z"}  # the length of a UTC time → what its Z becomes
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.){1,256})"|(-?\d{1,20})')
+_REFUSAL = re.compile(rb'"consent(?:_given|Given)?"\s*:\s*(?:false|"(?:false|no|denied)")', re.IGNORECASE)
+_ENVELOPE = "events"
+
+
+class Parser:
+    """Rules and a moment, ready to parse blocks."""
+
+    def __init__(self, rules: Rules, moment: Moment) -> None:
+        self.rules = rules
+        self.judge = Judge(rules, moment)
+        self._moment = moment
+        exact_only = rules.mapping or rules.plan.anonymous_ids or "required" in (rules.consent, rules.plan.consent)
+        self._fast = None if exact_only else fast.decoder(rules.plan)
+
+    def at(self, moment: Moment) -> Parser:
+        """The same rules at another moment; what was compiled stays."""
+        self._moment = self.judge.moment = moment
+        return self
+
+    def parse(self, block: Block) -> Parsed:
+        """What a block says."""
+        out = Parsed()
+        for piece in block.pieces:
+            self._piece(block.data, piece, out)
+        for found in block.overlong:
+            self._overlong(found, out)
+        out.tally.rejected = len(out.rejects)
+        out.tally.reasons.update(reject.problems[0].code for reject in out.rejects)
+        return out
+
+    def _piece(self, data: bytes, piece: Piece, out: Parsed) -> None:
+        """Parse a piece some lines at a time: short-lived objects are cheap, many at once are not."""
+        start, number = piece.start, piece.line
+        while start < piece.stop:
+            stop = data.rfind(b"\n", start, min(start + _CHUNK, piece.stop)) + 1
+            if stop <= start:
+                stop = data.find(b"\n", start, piece.stop) + 1
+            lines = data[start:stop].split(b"\n")[:-1]
+            rest = range(len(lines)) if self._fast is None else self._fast_lane(lines, start, out)
+            if rest:
+                self._slow_lane(lines, rest, start, number, piece, out)
+            number += len(lines)
+            start = stop
+
+    def _fast_lane(self, lines: list[bytes], start: int, out: Parsed) -> list[int]:
+        """Take what is nearly canonical; the indices of the lines that are left for the judge."""
+        assert self._fast is not None
+        take, categories = self._fast
+        read_time, days, new_day = datetime.fromisoformat, out.days, out.day
+        oldest, latest = max(times.OLDEST, self._moment.oldest or ""), self._moment.skewed_from
+        rest: list[int] = []
+        at = start
+        for index, line in enumerate(lines):
+            here, at = at, at + len(line) + 1
+            try:
+                event = take(line)
+                ts = event.ts
+                read_time(ts)
+                tail = _TAILS[len(ts)]
+            except (msgspec.DecodeError, ValueError, KeyError, RecursionError):
+                rest.append(index)
+                continue
+            known = ts[4:20:3] in _CLOCK and ts[-1] == "Z"
+            event.ts = ts = ts[:-1] + tail
+            if not known or not oldest <= ts <= latest or self._unusual(event, line):
+                rest.append(index)
+                continue
+            given = event.category is None and (category := categories.get(event.__class__)) is not None
+            if given:
+                event.category = category
+            content = encode(event)
+            if content.count(b'":') - given != line.count(b'":') or b'" :' in line:
+                rest.append(index)  # a key stands twice
+                continue
+            name = ts[:10]
+            (days.get(name) or new_day(name)).add(stored(content, here), entry(event.event_id, content), here)
+        out.tally.read += len(lines) - len(rest)
+        return rest
+
+    def _unusual(self, event: Any, line: bytes) -> bool:
+        """Whether a typed event needs the judge: escapes in ids, perhaps personal data, a user who must stay out."""
+        guard, tombstones = self.rules.guard, self._moment.tombstones
+        return (
+            event.user_id in PLACEHOLDERS
+            or b"@" in line
+            or b"\\" in line
+            or b"{}" in line
+            or not line.isascii()
+            or b"\x7f" in line
+            or len(line) > self.rules.max_line
+            or not (event.context is None or guard.safe_keys(event.context))
+            or not (event.properties.__class__ is not dict or guard.safe_keys(event.properties))
+            or bool(tombstones.users and (self.judge.erased(event.user_id) or self.judge.erased(event.anonymous_id)))
+            or (tombstones.purged_before is not None and tombstones.purged(event.ts))
+        )
+
+    def _slow_lane(
+        self, lines: list[bytes], rest: range | list[int], start: int, number: int, piece: Piece, out: Parsed
+    ) -> None:
+        """Hold each of the remaining lines against the judge."""
+        offset = start - piece.start + piece.offset
+        at, before = 0, 0
+        for index in rest:
+            at += sum(len(line) + 1 for line in lines[before:index])
+            before = index
+            line = lines[index].rstrip(b"\r")
+            torn = piece.torn and start + at + len(lines[index]) + 1 == piece.stop
+            where = _Where(piece.source, number + index, offset + at, start + at, torn=torn)
+            self._line(line, where, out)
+
+    def _line(self, line: bytes, where: _Where, out: Parsed) -> None:
+        if not line.strip():
+            out.tally.blank += 1
+            return
+        try:
+            if len(line) > self.rules.max_line:
+                raise Rejected(_too_long(self.rules.max_line, len(line)))
+            value = decode.load(line)
+        except Rejected as refused:
+            out.tally.read += 1
+            self._unreadable(line, refused, where, out)
+            return
+        events = _opened(value)
+        if events is None:
+            self._event(value, line, where, 0, out)
+            return
+        for index, member in enumerate(events):
+            self._event(member, None, where, index, out)
+
+    def _event(self, value: Any, line: bytes | None, where: _Where, index: int, out: Parsed) -> None:
+        """Judge one event: a whole line, or member `index` of an envelope (then `line` is None)."""
+        out.tally.read += 1
+        try:
+            accepted = self.judge.event(value)
+        except NoConsent:
+            out.tally.no_consent += 1
+        except Erased:
+            out.tally.erased += 1
+        except Rejected as refused:
+            raw = encode(value) if line is None else line
+            self._refuse(raw, refused, where, out)
+        else:
+            self.judge.noted(accepted, out.tally)
+            content = encode(accepted.line)
+            origin = where.at if line is not None else -1
+            day, ordinal = accepted.line.ts[:10], where.at + index
+            if accepted.line.event_id:
+                out.day(day).add(stored(content, ordinal), entry(accepted.line.event_id, content), origin)
+            else:
+                out.anonymous.append((day, ordinal, content, origin))
+
+    def _unreadable(self, line: bytes, refused: Rejected, where: _Where, out: Parsed) -> None:
+        """A line that was not parsed may still speak of a refusal or of an erased user: then it is not kept."""
+        if _REFUSAL.search(line):
+            out.tally.no_consent += 1
+        elif self._mentions_erased(line):
+            out.tally.erased += 1
+        else:
+            if where.torn and refused.code == "bad_json":
+                refused = Rejected(Problem("truncated", "", "a whole line", "a last line that breaks off"))
+            self._refuse(line, refused, where, out)
+
+    def _mentions_erased(self, raw: bytes) -> bool:
+        if not self._moment.tombstones.users:
+            return False
+        tokens = ((quoted or digits).decode(errors="replace") for quoted, digits in _TOKEN.findall(raw))
+        return any(map(self.judge.erased, tokens))
+
+    def _refuse(self, raw: bytes, refused: Rejected, where: _Where, out: Parsed) -> None:
+        whole = not any(problem.code == "pii" for problem in refused.problems)
+        kept = raw if whole else self.rules.guard.redacted_line(raw)
+        out.rejects.append(Reject(where.source, where.line, where.offset, refused.problems, kept, whole=whole))
+
+    def _overlong(self, found: Overlong, out: Parsed) -> None:
+        out.tally.read += 1
+        if _REFUSAL.search(found.head):
+            out.tally.no_consent += 1
+        elif self._mentions_erased(found.head):
+            out.tally.erased += 1
+        else:
+            problem = _too_long(self.rules.max_line, found.length)
+            out.rejects.append(
+                Reject(found.source, found.line, found.offset, (problem,), found.head, whole=False,
+                       length=found.length, digest=found.digest)
+            )  # fmt: skip
+
+
+class _Where:
+    """Where a line stands: for people (source, line, offset), and in its block."""
+
+    __slots__ = ("at", "line", "offset", "source", "torn")
+
+    def __init__(self, source: str, line: int, offset: int, at: int, *, torn: bool) -> None:
+        self.source, self.line, self.offset, self.at, self.torn = source, line, offset, at, torn
+
+
+def _too_long(limit: int, length: int) -> Problem:
+    return Problem("line_too_long", "", f"at most {limit} bytes (max_line)", f"{length} bytes")
+
+
+def _opened(value: Any) -> list[Any] | None:
+    """The events in an array or in `{"events": […]}`; None for a single event."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict) and isinstance(value.get(_ENVELOPE), list) and not value.keys() & _TYPES:
+        members: list[Any] = value[_ENVELOPE]
+        return members
+    return None
+
+
+_TYPES = frozenset(ALIASES["event_type"])

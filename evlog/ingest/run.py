@@ -1,0 +1,197 @@
+"""One ingest, from names of sources to the summary."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from evlog.errors import EvlogError
+from evlog.ingest import csv_lines
+from evlog.ingest.block import blocks
+from evlog.ingest.commit import Committer, Stale
+from evlog.ingest.parse import Parser
+from evlog.ingest.pool import Pool
+from evlog.ingest.rules import Moment
+from evlog.ingest.source import STDIN
+from evlog.ingest.tally import Tally
+from evlog.store import tombstones
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from evlog.ingest.block import Block
+    from evlog.ingest.parsed import Parsed
+    from evlog.ingest.rules import Rules
+    from evlog.ingest.source import Source
+    from evlog.store.layout import Store
+
+_WORTH_FORKING = 8 << 20  # bytes of input from which two processes beat one
+
+
+class TooManyRejects(EvlogError):
+    """More lines were refused than `--max-rejects` tolerates; nothing of the run was published."""
+
+    hint = "look at them with: evlog ingest --dry-run; nothing of this run was stored"
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How many rejects a run may have: a number, or a share of what was read."""
+
+    count: int | None = None
+    share: float | None = None
+
+    def exceeded(self, tally: Tally) -> bool:
+        """Whether `tally` has more rejects than that."""
+        limit = self.count if self.count is not None else (self.share or 0.0) * tally.read
+        return tally.rejected > limit
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run an ingest, beside what the rules say of its lines."""
+
+    flush_interval: float = 5.0
+    tolerance: Tolerance | None = None
+    dry_run: bool = False
+    workers: int | None = None  # None: two where it is worth it
+    input_format: str | None = None  # ndjson, csv; None: by name
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did: the numbers, and the streams that broke off (source, what happened)."""
+
+    tally: Tally = field(default_factory=Tally)
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def run(
+    store: Store,
+    found: list[Source],
+    rules: Rules,
+    *,
+    clock: Callable[[], datetime],
+    options: Options | None = None,
+    seen: Callable[[int], None] = lambda count: None,
+    stored: Callable[[Tally], None] = lambda tally: None,
+) -> Outcome:
+    """Ingest `found` into `store`. `clock` tells when a batch is received (naive UTC); `seen` and `stored` hear of progress.
+
+    Each batch is durable when `stored` hears of it. An interrupt ends the reading: what was read is stored first.
+    """
+    asked = options or Options()
+    outcome = Outcome()
+    committer = Committer(store, dedupe=rules.dedupe, dry_run=asked.dry_run)
+    work = _Work(store, rules, clock, committer)
+
+    def read() -> Iterator[Block]:
+        for block in _blocks(found, rules, asked, seen):
+            outcome.broken.extend(block.broken)
+            yield block
+
+    with _tallies(read, work, found, asked) as tallies:
+        try:
+            for tally in tallies:
+                outcome.tally.add(tally)
+                stored(outcome.tally)
+            if asked.tolerance is not None and asked.tolerance.exceeded(outcome.tally):
+                told = outcome.tally
+                raise TooManyRejects(f"{told.rejected} of {told.read} events were refused, more than tolerated")
+        except KeyboardInterrupt:
+            if asked.tolerance is not None:
+                raise
+            outcome.interrupted = True
+    return outcome
+
+
+class _Work:
+    """The two halves of handling a block; the first may run side by side with others, the second in order."""
+
+    def __init__(self, store: Store, rules: Rules, clock: Callable[[], datetime], committer: Committer) -> None:
+        self._store, self._rules, self._clock, self.committer = store, rules, clock, committer
+        self._parser: Parser | None = None
+        self._block: Block | None = None
+        self._moment: Moment | None = None
+
+    def prepare(self, block: Block) -> Parsed:
+        """Parse a block by the rules of this moment."""
+        standing = self._moment
+        if standing is None or standing.tombstones.stamp != tombstones.current(self._store):
+            standing = Moment.at(self._clock(), self._rules, tombstones.load(self._store))
+        else:
+            standing = Moment.at(self._clock(), self._rules, standing.tombstones)
+        self._block, self._moment = block, standing
+        self._parser = Parser(self._rules, standing) if self._parser is None else self._parser.at(standing)
+        return self._parser.parse(block)
+
+    def finish(self, parsed: Parsed) -> Tally:
+        """Commit what `prepare` made of the last block; parse it again if somebody was erased meanwhile."""
+        assert self._block is not None
+        assert self._moment is not None
+        while True:
+            try:
+                return self.committer.commit(parsed, self._block, self._moment)
+            except Stale:
+                parsed = self.prepare(self._block)
+
+
+def _blocks(found: list[Source], rules: Rules, asked: Options, seen: Callable[[int], None]) -> Iterator[Block]:
+    done = 0
+
+    def progress(position: int) -> None:
+        seen(done + position)
+
+    for group in _alike(found, asked.input_format):
+        as_csv = csv_lines.lines if csv_lines.meant(group[0], asked.input_format) else None
+        yield from blocks(
+            group, max_line=rules.max_line, flush_interval=asked.flush_interval, seen=progress, lines_of=as_csv
+        )
+        done += sum(source.size() or 0 for source in group)
+
+
+def _alike(found: list[Source], input_format: str | None) -> Iterator[list[Source]]:
+    """Runs of sources of one format; together they fill blocks."""
+    group: list[Source] = []
+    for source in found:
+        if group and csv_lines.meant(source, input_format) != csv_lines.meant(group[0], input_format):
+            yield group
+            group = []
+        group.append(source)
+    if group:
+        yield group
+
+
+@contextmanager
+def _tallies(
+    read: Callable[[], Iterable[Block]], work: _Work, found: list[Source], asked: Options
+) -> Iterator[Iterator[Tally]]:
+    """The tallies of all blocks, worked on by one process or by three."""
+    if asked.tolerance is not None and not asked.dry_run:
+        with work.committer.all_or_nothing():
+            yield (work.finish(work.prepare(block)) for block in read())
+    elif asked.dry_run or not _worth_forking(found, asked):
+        yield (work.finish(work.prepare(block)) for block in read())
+    else:
+        pool = Pool(work.prepare, work.finish, work.committer)
+        try:
+            yield pool.run(read())
+        finally:
+            pool.close()
+
+
+def _worth_forking(found: list[Source], asked: Options) -> bool:
+    if asked.workers is not None:
+        return asked.workers > 1
+    sizes = [source.size() for source in found]
+    big = any(source.name == STDIN for source in found) or sum(size or 0 for size in sizes) >= _WORTH_FORKING
+    return big and len(os.sched_getaffinity(0)) > 1
+
+
+def with_tolerance(options: Options, tolerance: Tolerance | None) -> Options:
+    """The same options with another tolerance."""
+    return replace(options, tolerance=tolerance)

@@ -1,0 +1,165 @@
+"""The shape of an answer: its groups, its definition, and what it says beside its rows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from evlog.query import span
+from evlog.query.result import Column, Result
+from evlog.window import spelled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from evlog.query.ask import Question
+    from evlog.query.result import Kind
+
+_ALL = 2**31
+_ONE_GROUP = "CREATE TEMP TABLE groups AS SELECT '' AS grp, '' AS label, 1 AS place, FALSE AS withheld"
+_GROUPS = """
+CREATE TEMP TABLE groups AS
+WITH ranked AS (
+         SELECT   grp,
+                  row_number() OVER (ORDER BY count(DISTINCT person) DESC, sum(events) DESC, grp) AS place
+         FROM     base
+         GROUP BY grp),
+     named AS (
+         SELECT grp, CASE WHEN place <= $top THEN grp ELSE '(other)' END AS label, least(place, $top + 1) AS place
+         FROM   ranked),
+     sized AS (
+         SELECT   label, count(DISTINCT person) AS users
+         FROM     named JOIN base USING (grp)
+         GROUP BY label)
+SELECT   grp, label, place, users < $min_users AS withheld
+FROM     named JOIN sized USING (label)
+ORDER BY place, grp
+"""
+_SHOWN = """
+CREATE TEMP VIEW shown AS
+SELECT base.* REPLACE (label AS grp), place
+FROM   base JOIN groups USING (grp)
+WHERE  NOT withheld
+"""
+_WITHHELD = "SELECT count(DISTINCT label) FROM groups WHERE withheld"
+_READ = """
+SELECT coalesce(sum(events), 0), coalesce(sum(userless) FILTER (in_range), 0)
+FROM   base
+"""
+
+
+def group(question: Question) -> int:
+    """The number of groups withheld; makes `shown` of the kept table `base`: its rows with `grp` as it is shown.
+
+    `base` has `grp`, `person`, `events`, `userless` and `in_range`. Groups come by users, then events, then text; those
+    past the top are one group, `(other)`; one with fewer than `min_users` users is withheld.
+    """
+    scope = question.scope
+    if scope.by is None:
+        question.engine.run(_ONE_GROUP)
+    else:
+        question.engine.run(_GROUPS, {"top": _ALL if scope.top is None else scope.top, "min_users": scope.min_users})
+    question.engine.run(_SHOWN)
+    return int(question.engine.rows(_WITHHELD)[0][0])
+
+
+def large_enough(question: Question, rows: Sequence[tuple[Any, ...]], *, users: int) -> list[tuple[Any, ...]]:
+    """The rows whose column number `users` is not below `min_users`."""
+    return [row for row in rows if row[users] >= question.scope.min_users]
+
+
+def result(
+    question: Question,
+    name: str,
+    *,
+    columns: Sequence[Column],
+    rows: Iterable[tuple[Any, ...]],
+    rule: str,
+    summary: Mapping[str, Any] | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    options: Mapping[str, Any] | None = None,
+    definition: Mapping[str, Any] | None = None,
+    read: tuple[int, int] | None = None,
+    withheld: int = 0,
+    complete: bool | None = None,
+    partial: Iterable[int] = (),
+    marks: Iterable[int] = (),
+    notes: Iterable[str] = (),
+) -> Result:
+    """The answer of report `name`. Each row begins with its group, which is dropped where nothing is broken down.
+
+    `read` are the events read, and how many of those in the range had no user; if not given, table `base` tells.
+    """
+    grouped = question.scope.by is not None
+    events, userless = read or _read(question)
+    return Result(
+        report=name,
+        columns=(*((Column("group"),) if grouped else ()), *columns),
+        rows=tuple(tuple(row) if grouped else tuple(row[1:]) for row in rows),
+        as_of=question.window.as_of,
+        params=_params(question, options or {}),
+        summary=dict(summary or {}),
+        summary_kinds=dict(kinds or {}),
+        definition=_definition(question, rule, definition or {}, userless),
+        events_read=events,
+        complete=question.window.complete if complete is None else complete,
+        marks=frozenset(marks),
+        partial=frozenset(partial),
+        notes=(*_empty(question, events), *_withheld(question, withheld), *notes),
+    )
+
+
+def _read(question: Question) -> tuple[int, int]:
+    events, userless = question.engine.rows(_READ)[0]
+    return int(events), int(userless)
+
+
+def _params(question: Question, options: Mapping[str, Any]) -> dict[str, Any]:
+    scope, window = question.scope, question.window
+    return {
+        "from": window.first.isoformat(),
+        "to": window.last.isoformat(),
+        "days": (window.last - window.first).days + 1,
+        "tz": window.tz,
+        "where": [str(condition) for condition in scope.where],
+        "by": scope.by,
+        "top": scope.top,
+        "min_users": scope.min_users,
+        "include_anon": scope.include_anon,
+        **{key: _plain(value) for key, value in options.items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _definition(question: Question, rule: str, more: Mapping[str, Any], userless: int) -> dict[str, Any]:
+    window, newest = question.window, span.newest(question.engine, question.snapshot, until=question.window.until)
+    return {
+        "zone": window.tz,
+        "window": f"{window.first} to {window.last}",
+        "rule": rule,
+        **more,
+        "newest_event": None if newest is None else spelled(newest),
+        "quarantined": question.scope.quarantined,
+        "events_without_user": userless,
+    }
+
+
+def _empty(question: Question, events: int) -> list[str]:
+    """A note where the range holds no event: which days the store does hold."""
+    days, window = question.snapshot.days, question.window
+    if not days:
+        return ["the store holds no event yet: evlog ingest FILE"]
+    if events or any(window.first <= day <= window.last for day in days):
+        return []
+    return [f"no event from {window.first} to {window.last}: the store holds {days[0]} to {days[-1]}; try --as-of latest"]
+
+
+def _withheld(question: Question, count: int) -> list[str]:
+    if not count:
+        return []
+    return [f"{count} group{'s' * (count != 1)} with fewer than {question.scope.min_users} users withheld"]

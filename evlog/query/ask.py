@@ -1,0 +1,163 @@
+"""A question put to a store: one snapshot, one engine, the relations a report reads, and the shape of its answer.
+
+A report reads `seen`: every event in its reach that the scope lets through, with all columns of `events` and
+    day       its local date (`date` is the same here)
+    person    `user_id`; with include_anon else `anon:` and the anonymous id; null without either
+    grp       the text of `--by`, `(none)` where absent; the empty text without `--by`
+    active    whether it makes its person active (metrics §1)
+    in_range  whether its local date lies in the window
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from evlog.engine import Limits, connect
+from evlog.query import view, where
+from evlog.store.snapshot import steady
+from evlog.window import midnight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+
+    from evlog.engine import Engine
+    from evlog.query.result import Result
+    from evlog.query.scope import Scope
+    from evlog.store.layout import Store
+    from evlog.store.snapshot import Snapshot
+    from evlog.window import Window
+
+_DAY = timedelta(days=1)
+_UTC_DATE = "CAST(ts AS DATE)"
+_LOCAL_DATE = "CAST(timezone($tz, CAST(ts AS TIMESTAMPTZ)) AS DATE)"
+_USER = "user_id"
+_ANYONE = "coalesce(user_id, 'anon:' || anonymous_id)"
+_NOT_INACTIVE = "NOT list_contains($types, event_type)"
+_AMONG_ACTIVE = "list_contains($types, event_type)"
+
+_SEEN = """
+WITH events AS NOT MATERIALIZED ({events}),
+     dated AS NOT MATERIALIZED (
+         SELECT * REPLACE ({date} AS date)
+         FROM   events
+         WHERE  ts >= $from_instant AND ts < $before_instant),
+     seen AS NOT MATERIALIZED (
+         SELECT *,
+                date AS day,
+                {person} AS person,
+                {grp} AS grp,
+                {person} IS NOT NULL AND {active} AS active,
+                date BETWEEN $first AND $last AS in_range
+         FROM   dated
+         WHERE  date BETWEEN $from_date AND $to_date AND {where})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The local dates that a question reads, the window and beyond; None: no bound, but for what plays now."""
+
+    first: date | None
+    last: date | None
+
+
+def ask(
+    store: Store, scope: Scope, report: Callable[..., Result], /, *, limits: Limits = Limits(), **options: Any  # noqa: B008
+) -> Result:
+    """The report's answer from one snapshot of the store; asked again if files were replaced meanwhile."""
+    return steady(store, partial(_ask, scope=scope, report=partial(report, **options), limits=limits))
+
+
+def _ask(snapshot: Snapshot, *, scope: Scope, report: Callable[..., Result], limits: Limits) -> Result:
+    with connect(limits) as engine:
+        return report(Question(engine, snapshot, scope))
+
+
+class Question:
+    """An open question: what a report reads through."""
+
+    def __init__(self, engine: Engine, snapshot: Snapshot, scope: Scope) -> None:
+        self.engine = engine
+        self.snapshot = snapshot
+        self.scope = scope
+
+    @property
+    def window(self) -> Window:
+        """The window of the scope."""
+        return self.scope.window
+
+    def back(self, days: int) -> Reach:
+        """The window, and `days` local dates before it."""
+        return Reach(self.window.first - timedelta(days=days), self.window.last)
+
+    @property
+    def onward(self) -> Reach:
+        """The window, and all that came after it up to what plays now."""
+        return Reach(self.window.first, None)
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None) -> list[Any]:
+        """The rows of `sql` (a SELECT) over `seen`; the reach is the window unless said."""
+        text, known = self._over_seen(sql, reach)
+        return self.engine.rows(text, {**known, **(params or {})})
+
+    def arrays(
+        self, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """The same as numpy columns."""
+        text, known = self._over_seen(sql, reach)
+        return self.engine.arrays(text, {**known, **(params or {})})
+
+    def keep(self, table: str, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None) -> None:
+        """Keep the rows of `sql` over `seen` as a table of that name for this question: the files are read once."""
+        text, known = self._over_seen(sql, reach)
+        self.engine.run(f"CREATE TEMP TABLE {table} AS {text}", {**known, **(params or {})})
+
+    def _over_seen(self, sql: str, reach: Reach | None) -> tuple[str, dict[str, Any]]:
+        scope, window = self.scope, self.window
+        reach = reach or Reach(window.first, window.last)
+        files = (view.pruned(self.snapshot.hot, reach.first, reach.last), view.pruned(self.snapshot.cold, reach.first, reach.last))
+        events, params = view.relation(*files)
+        fragments, known = _fragments(scope)
+        params |= known | _bounds(window, reach)
+        head = _SEEN.format(events=events, **fragments)
+        rest = sql.strip()
+        return (f"{head}, {rest[5:]}" if rest.startswith("WITH ") else f"{head} {rest}"), params
+
+
+def _fragments(scope: Scope) -> tuple[dict[str, str], dict[str, Any]]:
+    """The parts of `seen` that depend on the scope: which of our fixed texts, and their parameters."""
+    condition, params = where.as_sql(scope.where, "where")
+    group = "''"
+    if scope.by is not None:
+        text, key = where.text_sql(where.path(scope.by), "by_key")
+        group, params = f"coalesce({text}, '(none)')", params | key
+    if scope.window.tz != "UTC":
+        params["tz"] = scope.window.tz
+    params["types"] = list(scope.active_events or scope.inactive)
+    fragments = {
+        "date": _UTC_DATE if scope.window.tz == "UTC" else _LOCAL_DATE,
+        "person": _ANYONE if scope.include_anon else _USER,
+        "active": _AMONG_ACTIVE if scope.active_events else _NOT_INACTIVE,
+        "grp": group,
+        "where": condition,
+    }
+    return fragments, params
+
+
+def _bounds(window: Window, reach: Reach) -> dict[str, Any]:
+    """Dates decide; the instants, a day wider, only spare reading what cannot count."""
+    begin = midnight(reach.first, window.tz) - _DAY if reach.first else datetime(1, 1, 1)  # noqa: DTZ001 - naive UTC
+    end = midnight(reach.last + _DAY, window.tz) + _DAY if reach.last else window.until
+    return {
+        "from_instant": begin,
+        "before_instant": min(end, window.until),
+        "from_date": reach.first or date.min,
+        "to_date": reach.last or date.max,
+        "first": window.first,
+        "last": window.last,
+    }

@@ -1,0 +1,109 @@
+"""Who was there on which day: the one table that dau, wau, mau, active and usage count from.
+
+The files are read once, into a row for each day, group and person; every number after that is a count over this table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from evlog.query.ask import Question
+
+RULE = "a user is active on a day with an event of any type that is not inactive"
+RULE_SOME = "a user is active on a day with an event of: {}"
+
+_BASE = """
+SELECT   day, in_range, grp, person,
+         count(*) AS events,
+         count(*) FILTER (user_id IS NULL) AS userless,
+         count(*) FILTER (active) AS active
+FROM     seen
+GROUP BY day, in_range, grp, person
+"""
+_BY_GROUP = "SELECT DISTINCT grp, place, person, day FROM shown WHERE active > 0"
+_OVERALL = "SELECT DISTINCT '' AS grp, 1 AS place, person, day FROM base WHERE active > 0"
+_GROUPS = "SELECT DISTINCT label AS grp, place FROM groups WHERE NOT withheld"
+_ONE_GROUP = "SELECT '' AS grp, 1 AS place"
+
+_ROLLING = """
+WITH present AS ({present}),
+     spans AS (
+         SELECT grp, place, day,
+                least(day + CAST($length AS INTEGER),
+                      lead(day) OVER (PARTITION BY place, person ORDER BY day)) AS stop
+         FROM   present),
+     changes AS (
+         SELECT grp, place, day, 1 AS change FROM spans
+         UNION ALL
+         SELECT grp, place, stop, -1 FROM spans
+         UNION ALL
+         SELECT grp, place, day, 0 FROM ({groups}), (SELECT unnest($days) AS day)),
+     daily AS (
+         SELECT   grp, place, day, sum(change) AS change
+         FROM     changes
+         GROUP BY grp, place, day),
+     running AS (
+         SELECT grp, place, day, sum(change) OVER (PARTITION BY place ORDER BY day) AS users
+         FROM   daily)
+SELECT   grp, day, CAST(users AS BIGINT)
+FROM     running
+WHERE    day BETWEEN $first AND $last
+ORDER BY place, day
+"""
+
+_CALENDAR = """
+WITH present AS ({present}),
+     calendar AS (SELECT unnest($days) AS day, unnest($periods) AS period),
+     counted AS (
+         SELECT   place, period, count(DISTINCT person) AS users
+         FROM     present JOIN calendar USING (day)
+         GROUP BY place, period)
+SELECT   grid.grp, grid.period, coalesce(users, 0)
+FROM     (SELECT DISTINCT grp, place, period FROM ({groups}), calendar) AS grid
+         LEFT JOIN counted ON counted.place = grid.place AND counted.period = grid.period
+ORDER BY grid.place, grid.period
+"""
+
+_USERS = "SELECT count(DISTINCT person) FROM base WHERE active > 0 AND in_range"
+
+
+def keep(question: Question, *, back: int = 0) -> None:
+    """Read the window, and `back` days before it, into table `base`."""
+    question.keep("base", _BASE, reach=question.back(back))
+
+
+def rule(question: Question) -> str:
+    """In words, what makes a user active."""
+    types = question.scope.active_events
+    return RULE_SOME.format(", ".join(types)) if types else RULE
+
+
+def rolling(question: Question, length: int, *, overall: bool = False) -> list[tuple[str, date, int]]:
+    """Group, day, and the distinct users of the `length` days that end on it, for each day of the window (metrics §2).
+
+    Each day present covers the days up to the next day present, `length` at most: a running sum of where such spans
+    begin and end counts each user once, and needs no row for each user, day and window.
+    """
+    days = list(question.window.days)
+    params = {"length": length, "days": days, "first": days[0], "last": days[-1]}
+    return _counted(question, _ROLLING, params, overall=overall)
+
+
+def calendar(question: Question, periods: Mapping[date, date], *, overall: bool = False) -> list[tuple[str, date, int]]:
+    """Group, period, and its distinct users; `periods` says in which period each day of the window lies."""
+    params = {"days": list(periods), "periods": list(periods.values())}
+    return _counted(question, _CALENDAR, params, overall=overall)
+
+
+def users(question: Question) -> int:
+    """The distinct users active in the window."""
+    return int(question.engine.rows(_USERS)[0][0])
+
+
+def _counted(question: Question, sql: str, params: Mapping[str, Any], *, overall: bool) -> list[tuple[str, date, int]]:
+    present, groups = (_OVERALL, _ONE_GROUP) if overall else (_BY_GROUP, _GROUPS)
+    return question.engine.rows(sql.format(present=present, groups=groups), params)

@@ -1,0 +1,39 @@
+"""What a question covers: everything about it but the question itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evlog.query.where import Condition
+    from evlog.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A start and its completion, from the plan; an open start is abandoned after `abandon_after`."""
+
+    start: str
+    complete: str
+    abandon_after: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The window of a question, what of it counts, and how it is broken down.
+
+    `by` is a key as in `--where`; `top` keeps that many groups and counts the rest together, None keeps all.
+    """
+
+    window: Window
+    where: tuple[Condition, ...] = ()
+    by: str | None = None
+    top: int | None = None
+    min_users: int = 0
+    include_anon: bool = False
+    inactive: tuple[str, ...] = ()  # types that make nobody active (plan)
+    active_events: tuple[str, ...] = ()  # if given, only these make active
+    pairs: tuple[Pair, ...] = ()  # start and complete types (plan)
+    quarantined: int | None = None  # rejects in the range, if known

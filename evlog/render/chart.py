@@ -1,0 +1,40 @@
+"""Small pictures of numbers, one line high."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evlog.render.style import Glyphs
+
+
+def bar(fraction: float | None, width: int, glyphs: Glyphs) -> str:
+    """Return a bar over `fraction` of `width`; what is above zero is seen, however little it is."""
+    if not fraction or fraction < 0:
+        return ""
+    steps = len(glyphs.bars)
+    filled = max(1, int(min(fraction, 1.0) * width * steps + 0.5))
+    whole, rest = divmod(filled, steps)
+    return glyphs.bars[-1] * whole + (glyphs.bars[rest - 1] if rest else "")
+
+
+def sparkline(values: Sequence[float | None], width: int | None, glyphs: Glyphs) -> str:
+    """Return one glyph per value, from zero to the largest; more values than `width` are averaged in runs."""
+    points = list(values) if width is None or len(values) <= width else _averaged(values, width)
+    top = max((value for value in points if value is not None), default=0)
+    return "".join(_spark(value, top, glyphs.sparks) for value in points)
+
+
+def _spark(value: float | None, top: float, sparks: str) -> str:
+    if value is None:
+        return " "
+    return sparks[0] if top <= 0 or value <= 0 else sparks[min(len(sparks) - 1, int(value / top * len(sparks)))]
+
+
+def _averaged(values: Sequence[float | None], width: int) -> list[float | None]:
+    edges = [len(values) * i // width for i in range(width + 1)]
+    runs = ([v for v in values[a:b] if v is not None] for a, b in pairwise(edges))
+    return [sum(run) / len(run) if run else None for run in runs]

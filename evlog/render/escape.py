@@ -1,0 +1,23 @@
+"""Text that a terminal shows and does not obey; no data that came in from outside is printed without it."""
+
+from __future__ import annotations
+
+import re
+
+# C0, DEL and C1 controls, line and paragraph separators, every bidirectional control, lone surrogates.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_BYTE_FIRST, _BYTE_LAST = 0xDC80, 0xDCFF  # how Python carries the bytes of a file name that are no UTF-8
+
+
+def escape(text: str) -> str:
+    r"""Return `text` with all that steers a terminal written out: `\x1b`, `\n`, `\u202e`."""
+    return _UNSAFE.sub(_written_out, text)
+
+
+def _written_out(match: re.Match[str]) -> str:
+    char = match.group()
+    code = ord(char)
+    if _BYTE_FIRST <= code <= _BYTE_LAST:
+        code -= 0xDC00
+    return _NAMED.get(char) or (f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}")  # noqa: PLR2004 - a byte

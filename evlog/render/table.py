@@ -1,0 +1,196 @@
+"""A result as a table for people: folded into the width of a terminal, whole in a pipe. No other module imports rich."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from evlog.render import chart, fit, footer
+from evlog.render.lanes import lanes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from evlog.query.result import Result
+    from evlog.render.fit import Layout
+    from evlog.render.lanes import Lane
+    from evlog.render.style import Glyphs, Style
+
+_NARROWEST = 20  # below this the terminal itself has to wrap
+_ENDLESS = 1_000_000  # the width of a pipe
+_SERIES = 8  # a bar for each row says more than a sparkline of so few days
+
+
+def text(result: Result, style: Style) -> str:
+    """Return the table, its sparklines, its summary and its definition, each line ending in a newline."""
+    console = _console(style)
+    parts = [_body(result, style), *_sparklines(result, style), *_footer(result, style)]
+    for part in parts:
+        console.print(
+            part, crop=False, no_wrap=style.width is None, overflow="ignore" if style.width is None else "fold"
+        )
+    assert isinstance(console.file, StringIO)
+    written = console.file.getvalue()
+    return written if style.colour else "".join(f"{line.rstrip(' ')}\n" for line in written.split("\n")[:-1])
+
+
+def chunks(result: Result, style: Style) -> Iterator[bytes]:
+    """Yield the table in the encoding of its terminal; what that cannot carry is written out."""
+    yield text(result, style).encode(style.encoding, "backslashreplace")
+
+
+def _console(style: Style) -> Console:
+    """Return a console that asks neither the environment nor the terminal for anything. 45 ms, most of it rich."""
+    from rich.console import Console
+
+    return Console(
+        file=StringIO(),
+        width=_ENDLESS if style.width is None else max(style.width, _NARROWEST),
+        color_system="standard" if style.colour else None,
+        force_terminal=style.colour,
+        legacy_windows=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        _environ={},
+    )
+
+
+def _body(result: Result, style: Style) -> RenderableType:
+    from rich.cells import cell_len
+
+    long, short = lanes(result, style.glyphs), lanes(result, style.glyphs, short=True)
+    barred = _barred(result)
+    if style.width is None:
+        return _table(result, long, fit.whole(long, bar=barred is not None, measure=cell_len), style.glyphs)
+    width = max(style.width, _NARROWEST)
+    layout = fit.fitted(long, short, width=width, bar=barred is not None, measure=cell_len)
+    if layout is None:
+        return _records(result, short, width, style.glyphs)
+    return _table(result, short if layout.short else long, layout, style.glyphs)
+
+
+def _barred(result: Result) -> str | None:
+    """Return the column with bars: the only one that may, or the first where no sparklines can stand."""
+    names = [column.name for column in result.columns if column.bar]
+    return None if not names or not result.rows or (len(names) > 1 and _is_series(result)) else names[0]
+
+
+def _is_series(result: Result) -> bool:
+    dated = bool(result.rows) and isinstance(result.rows[0][0], date)
+    return dated and len(result.rows) >= _SERIES
+
+
+def _table(result: Result, shown: Sequence[Lane], layout: Layout, glyphs: Glyphs) -> Table:
+    from rich.cells import cell_len
+
+    table = _frame(layout, glyphs)
+    barred = _barred(result) if layout.bar else None
+    columns: list[list[Text]] = []
+    for lane, width in zip(shown, layout.widths, strict=True):
+        header = _plain(fit.broken(lane.header, width, cell_len))
+        table.add_column(header, justify="right" if lane.right else "left", width=width, overflow="fold")
+        columns.append([_cell(lane, row, result, glyphs) for row in range(len(lane.cells))])
+        if lane.column.name == barred:
+            table.add_column("", width=layout.bar, no_wrap=True)
+            columns.append(_bars(lane, result, layout.bar, glyphs))
+    for cells in zip(*columns, strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _frame(layout: Layout, glyphs: Glyphs) -> Table:
+    """Return an empty table with nothing drawn but a rule under its header."""
+    from rich.box import Box
+    from rich.table import Table
+
+    blank = "    \n"
+    box = Box(f"{blank * 2} {glyphs.rule * 2} \n{blank * 5}", ascii=glyphs.rule.isascii())
+    padding = (0, layout.gap - 1, 0, 0)  # the box itself puts one blank between two columns
+    return Table(box=box, show_edge=False, pad_edge=False, padding=padding, header_style="bold", border_style="dim")
+
+
+def _cell(lane: Lane, row: int, result: Result, glyphs: Glyphs) -> Text:
+    text = _plain(lane.cells[row])
+    if lane.values[row] is None:
+        text.stylize("dim")
+    elif row in result.marks and lane.cells[row].endswith(glyphs.warn):
+        text.stylize("yellow")
+    return text
+
+
+def _bars(lane: Lane, result: Result, width: int, glyphs: Glyphs) -> list[Text]:
+    """Return the bars of a column: rates over one, everything else over its largest."""
+    values = [_height(value) for value in lane.values]
+    top = 1.0 if lane.column.kind == "rate" else max((v for v in values if v is not None), default=0.0)
+    bars = [_plain(chart.bar(value / top if value and top > 0 else None, width, glyphs)) for value in values]
+    for row, bar in enumerate(bars):
+        bar.stylize("yellow" if row in result.marks else "cyan")
+    return bars
+
+
+def _sparklines(result: Result, style: Style) -> list[Text]:
+    """Return a line for each column with bars of a dated series that has several of them."""
+    from rich.text import Text
+
+    if _barred(result) is not None:
+        return []
+    barred = [lane for lane in lanes(result, style.glyphs) if lane.column.bar] if result.rows else []
+    label = max((len(lane.header) for lane in barred), default=0)
+    room = None if style.width is None else max(style.width, _NARROWEST) - label - 2
+    sparks = [chart.sparkline([_height(v) for v in lane.values], room, style.glyphs) for lane in barred]
+    drawn = [
+        Text.assemble(f"{lane.header:{label}}  ", (spark, "cyan")) for lane, spark in zip(barred, sparks, strict=True)
+    ]
+    return [Text(""), *drawn] if drawn else []
+
+
+def _height(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _footer(result: Result, style: Style) -> Iterator[Text]:
+    """Yield what stands below: that there are no rows, the summary, one dim line of definition."""
+    from rich.cells import cell_len
+
+    width = None if style.width is None else max(style.width, _NARROWEST)
+    dot = style.glyphs.dot
+    if not result.rows:
+        yield _plain("no rows", "dim")
+    summary = footer.summary(result, style.glyphs)
+    definition = footer.definition(result, style.glyphs)
+    if summary or definition:
+        yield _plain("")
+    for segments in summary:
+        yield from map(_plain, footer.packed(segments, width, dot, measure=cell_len))
+    for line in footer.packed(definition, width, dot, measure=cell_len):
+        yield _plain(line, "dim")
+
+
+def _records(result: Result, shown: Sequence[Lane], width: int, glyphs: Glyphs) -> Table:
+    """Return the rows one below the other, a line per field: for more columns than the terminal has room for."""
+    from rich.cells import cell_len
+    from rich.table import Table
+
+    names = min(max((cell_len(lane.header) for lane in shown), default=0), width // 2)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(width=names, style="bold", overflow="fold")
+    table.add_column(width=max(1, width - names - 2), overflow="fold")
+    for row in range(len(result.rows)):
+        table.add_row(_plain(f"{glyphs.rule * 2} {row + 1}", "dim"))
+        for lane in shown:
+            table.add_row(_plain(lane.header), _cell(lane, row, result, glyphs))
+    return table
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """Return text in which nothing is markup."""
+    from rich.text import Text
+
+    return Text(text, style)

@@ -1,0 +1,43 @@
+"""The reports: one file each. A file here, with HELP and `report`, is a report; nothing else lists it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from evlog.errors import UsageError
+
+if TYPE_CHECKING:
+    from evlog.query.ask import Question
+    from evlog.query.result import Result
+
+_HELP = re.compile(r'^HELP = "(.*)"$', re.MULTILINE)
+
+
+class Report(Protocol):
+    """What a report's file holds: one line of help, and the function whose keywords are its options."""
+
+    HELP: str
+
+    def report(self, question: Question, **options: Any) -> Result:
+        """The report's answer."""
+
+
+def names() -> dict[str, str]:
+    """Each report with its help, by name; read from the files, since importing them all would cost more."""
+    files = sorted(Path(__file__).parent.glob("[a-z]*.py"))
+    found = {file.stem: _HELP.search(file.read_text("utf-8")) for file in files}
+    return {name: match[1] for name, match in found.items() if match}
+
+
+def load(name: str) -> Report:
+    """The report of that name."""
+    known = names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "list them with: evlog report"
+        raise UsageError(f"there is no report {name!r}", hint=hint)
+    return cast("Report", import_module(f"{__name__}.{name}"))

@@ -1,0 +1,131 @@
+"""Writing that lasts: new files only, synced before anyone hears of them, never through a symlink.
+
+A failed write, fsync or rename is told once as WriteFailed and never retried (invariant 13): after a failed fsync the
+kernel may have dropped the data, and a second fsync would lie.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evlog.errors import StoreDamaged, WriteFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+FILE_MODE, FOLDER_MODE = 0o600, 0o700
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def told_once(what: str, path: Path) -> Iterator[None]:
+    """Turn an OSError of a durable step into the one sentence a person needs."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteFailed(f"cannot {what} {path}: {error.strerror or error}") from error
+
+
+def write_new(path: Path, chunks: Iterable[bytes | bytearray | memoryview]) -> int:
+    """Write `chunks` to the new file `path`, synced; the number of bytes written."""
+    with told_once("write", path):
+        fd = os.open(path, _NEW, FILE_MODE)
+        try:
+            written = sum(_write_all(fd, chunk) for chunk in chunks)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    return written
+
+
+def _write_all(fd: int, chunk: bytes | bytearray | memoryview) -> int:
+    view = memoryview(chunk)
+    done = 0
+    while done < len(view):
+        done += os.write(fd, view[done:])
+    return done
+
+
+def sync(path: Path) -> None:
+    """Sync a file that somebody else wrote (a Parquet writer, say)."""
+    with told_once("sync", path):
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    with told_once("sync", path):
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def replace_whole(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, whole or not at all: scratch file, sync, rename, sync of the folder."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write_new(scratch, [data])
+        with told_once("rename", path):
+            scratch.replace(path)
+        sync_folder(path.parent)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def folder(path: Path) -> Path:
+    """`path`, which is a folder of ours when this returns: made if absent, and never a symlink."""
+    if is_folder(path):
+        return path
+    with told_once("make", path):
+        path.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    if not is_folder(path):  # pragma: no cover - lost a race against something that is no folder
+        raise StoreDamaged(f"{path} is in the way: expected a folder")
+    sync_folder(path.parent)
+    return path
+
+
+def is_folder(path: Path) -> bool:
+    """Whether `path` is a real folder; a symlink or anything else in its place is an error, not followed."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISDIR(mode):
+        kind = "a symlink" if stat.S_ISLNK(mode) else "no folder"
+        raise StoreDamaged(f"{path} is {kind}; evlog follows none inside a store", hint="move it away, then try again")
+    return True
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file of the store; never through a symlink."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with open(fd, "rb") as file:  # noqa: PTH123 - an open descriptor has no path
+        return file.read()
+
+
+def files(path: Path, suffix: str) -> list[str]:
+    """The names of the plain files in a folder that end in `suffix`, sorted; none if the folder is absent."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(e.name for e in entries if e.name.endswith(suffix) and e.is_file(follow_symlinks=False))
+    except FileNotFoundError:
+        return []
+
+
+def folders(path: Path, prefix: str = "") -> list[str]:
+    """The names of the real folders in a folder that begin with `prefix`, sorted; none if it is absent."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(e.name for e in entries if e.name.startswith(prefix) and e.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []

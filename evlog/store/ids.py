@@ -1,0 +1,158 @@
+"""The id index: is this event stored already? Sorted arrays on disk, merged against a batch; no event is read.
+
+A file holds three columns of little-endian 64-bit numbers, each `n` long: the upper and the lower half of the 128-bit
+hash of event_id, and the content hash; sorted by id hash. The scope of an id is its UTC day (metrics §13).
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evlog.store import durable
+from evlog.store.layout import PART_IDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from evlog.store.layout import Store
+
+    Hashes = NDArray[np.uint64]
+
+ENTRY = 24
+_SMALL = 65_536  # arrays up to this many entries are merged in memory, larger ones stay mapped
+
+
+class Ids(NamedTuple):
+    """Entries as columns; `high` and `low` make the id hash."""
+
+    high: Hashes
+    low: Hashes
+    content: Hashes
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+        return len(self.high)
+
+
+def entries(packed: bytes | bytearray) -> Ids:
+    """The entries in `packed` (24 bytes each, big-endian), in the order they came."""
+    columns = np.frombuffer(packed, dtype=">u8").astype(np.uint64).reshape(-1, 3)
+    return Ids(*(np.ascontiguousarray(columns[:, i]) for i in range(3)))
+
+
+def arranged(ids: Ids) -> Ids:
+    """The same entries, sorted by id hash."""
+    order = np.lexsort((ids.low, ids.high))
+    return Ids(*(column[order] for column in ids))
+
+
+def merged(many: Iterable[Ids]) -> Ids:
+    """All entries of `many`, sorted."""
+    listed = list(many)
+    empty = np.empty(0, np.uint64)
+    return arranged(Ids(*(np.concatenate([ids[i] for ids in listed] or [empty]) for i in range(3))))
+
+
+def chunks(ids: Ids) -> list[bytes]:
+    """The bytes of an index file for sorted entries."""
+    return [column.astype("<u8").tobytes() for column in ids]
+
+
+def load(path: Path) -> Ids:
+    """The entries of an index file, mapped and not read."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        if not size:
+            return entries(b"")
+        columns = np.frombuffer(mmap.mmap(fd, size, access=mmap.ACCESS_READ), dtype="<u8").reshape(3, -1)
+    finally:
+        os.close(fd)
+    return Ids(columns[0], columns[1], columns[2])
+
+
+def repeats(ids: Ids) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which entries repeat an earlier one of the same batch: (same content, other content), as masks in their order."""
+    order = np.lexsort((ids.low, ids.high))
+    high, low, content = (column[order] for column in ids)
+    again = np.zeros(len(ids), bool)
+    again[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+    first = np.maximum.accumulate(np.where(again, 0, np.arange(len(ids))))
+    same = again & (content == content[first])
+    return _unsort(same, order), _unsort(again & ~same, order)
+
+
+def stored_already(ids: Ids, known: Ids) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which entries are in the sorted `known`: (same content, other content), as masks."""
+    same = np.zeros(len(ids), bool)
+    other = np.zeros(len(ids), bool)
+    if not len(known):
+        return same, other
+    at = np.searchsorted(known.high, ids.high)
+    pending = np.flatnonzero(at < len(known))
+    while len(pending):  # one round, but for the rare ids whose upper halves are equal
+        where = at[pending]
+        near = known.high[where] == ids.high[pending]
+        hit = near & (known.low[where] == ids.low[pending])
+        equal = known.content[where] == ids.content[pending]
+        same[pending[hit & equal]] = True
+        other[pending[hit & ~equal]] = True
+        pending = pending[near & ~hit]
+        at[pending] += 1
+        pending = pending[at[pending] < len(known)]
+    return same, other
+
+
+def _unsort(mask: NDArray[np.bool_], order: NDArray[np.intp]) -> NDArray[np.bool_]:
+    back = np.empty_like(mask)
+    back[order] = mask
+    return back
+
+
+@dataclass(slots=True)
+class Index:
+    """The id index of a store, kept between the commits of one run: only new files are opened.
+
+    Small files of a day are merged in memory, so that a day of thousands of tiny segments costs one look-up.
+    """
+
+    store: Store
+    _large: dict[Path, Ids] = field(default_factory=dict)
+    _small: dict[Path, tuple[set[str], Ids]] = field(default_factory=dict)
+
+    def known(self, day: date) -> list[Ids]:
+        """The sorted arrays that hold the ids of a partition; to be asked under the commit lock."""
+        return self._of(self.store.ids(day))
+
+    def quarantined(self) -> list[Ids]:
+        """The sorted arrays that hold the hashes of the lines in quarantine."""
+        return self._of(self.store.quarantine)
+
+    def _of(self, folder: Path) -> list[Ids]:
+        names = durable.files(folder, ".ids")
+        seen, small = self._small.get(folder, (set(), entries(b"")))
+        if not seen <= set(names) or PART_IDS in names:
+            self._forget(folder)  # compacted meanwhile: what was learned of these files is void
+            seen, small = set(), entries(b"")
+        fresh = [name for name in names if name not in seen and folder / name not in self._large]
+        loaded = {name: load(folder / name) for name in fresh}
+        self._large |= {folder / name: ids for name, ids in loaded.items() if len(ids) > _SMALL}
+        tiny = {name: ids for name, ids in loaded.items() if len(ids) <= _SMALL}
+        if tiny:
+            small = merged([small, *tiny.values()])
+            self._small[folder] = (seen | set(tiny), small)
+        return [small, *(self._large[folder / name] for name in names if folder / name in self._large)]
+
+    def _forget(self, folder: Path) -> None:
+        self._small.pop(folder, None)
+        for path in [path for path in self._large if path.parent == folder]:
+            del self._large[path]

@@ -1,0 +1,195 @@
+"""Commits: one rename makes a batch history; everything after it is applying (docs/design.md, "Order of writing").
+
+This is the only home of the protocol. A caller stages files in a `Staging`, takes the `commit` lock, and hands over which
+staged file goes where and what it replaces; recovery is the same applying, done by whoever commits next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evlog.errors import StoreDamaged
+from evlog.store import durable, locks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from evlog.store.layout import Store
+
+_KEPT = 8  # applied records that stay: the newest carries the batch number, the rest help whoever looks
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one commit does: renames of staged files to final names, then unlinks. Paths relative to the store."""
+
+    batch: int
+    why: str
+    renames: tuple[tuple[str, str], ...]
+    unlinks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """A folder of files that are not yet visible, flocked for as long as its process lives."""
+
+    store: Store
+    path: Path
+
+    def file(self, name: str) -> Path:
+        """Where to write the staged file `name`."""
+        return self.path / name
+
+    def relative(self, name: str) -> str:
+        """The staged file `name` as a record names it."""
+        return f"staging/{self.path.name}/{name}"
+
+
+@contextmanager
+def staging(store: Store) -> Iterator[Staging]:
+    """A staging folder of one's own; what is left in it at the end is removed.
+
+    Unless a commit that names it could not be applied to its end: then recovery needs the files.
+    """
+    path = durable.folder(store.staging / uuid.uuid4().hex)
+    fd = locks.owned(path / "owner")
+    try:
+        yield Staging(store, path)
+    finally:
+        if fd is not None:
+            os.close(fd)
+        needed = f"staging/{path.name}/"
+        if not any(source.startswith(needed) for record in unapplied(store) for source, _ in record.renames):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def newest(store: Store) -> int:
+    """The number of the newest commit; 0 in a store that has none."""
+    return max((_number(name) for name in durable.files(store.journal, "")), default=0)
+
+
+def unapplied(store: Store) -> list[Record]:
+    """The records that are committed and perhaps not wholly applied (at most one, unless files were copied around)."""
+    found = []
+    for name in durable.files(store.journal, ".json"):
+        try:
+            found.append(_read(store.journal / name))
+        except FileNotFoundError:
+            continue  # applied meanwhile
+    return found
+
+
+def commit(
+    staged: Staging, why: str, renames: Iterable[tuple[str, str]], *, unlinks: Sequence[str] = (), batches: int = 1
+) -> int:
+    """Commit staged files to their final names and remove what they replace; the number of the commit.
+
+    The caller holds the commit lock, has recovered, and has synced every staged file. `renames` maps names in the
+    staging folder to paths in the store. With `batches` > 1 the commit takes that many numbers, the last being its own.
+    """
+    store = staged.store
+    batch = newest(store) + batches
+    record = Record(batch, why, tuple((staged.relative(name), to) for name, to in renames), tuple(unlinks))
+    durable.sync_folder(staged.path)
+    _write(store, record)
+    _apply(store, record)
+    return batch
+
+
+def recover(store: Store) -> int:
+    """Apply what was committed and not applied, and sweep up after dead processes; how many records were applied.
+
+    The caller holds the commit lock.
+    """
+    records = unapplied(store)
+    for record in records:
+        _apply(store, record)
+    _sweep(store)
+    return len(records)
+
+
+def _write(store: Store, record: Record) -> None:
+    body = {"batch": record.batch, "why": record.why, "renames": record.renames, "unlinks": record.unlinks}
+    durable.replace_whole(store.journal / f"{record.batch:012d}.json", json.dumps(body).encode() + b"\n")
+
+
+def _read(path: Path) -> Record:
+    try:
+        body = json.loads(durable.read(path))
+        renames = tuple((str(source), str(target)) for source, target in body["renames"])
+        return Record(int(body["batch"]), str(body["why"]), renames, tuple(map(str, body["unlinks"])))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreDamaged(f"{path} is not a commit record") from error
+
+
+def _apply(store: Store, record: Record) -> None:
+    """Do what `record` says; again does no harm: a rename whose source is gone has happened."""
+    root = store.root
+    touched = {root / target: root / source for source, target in record.renames}
+    for target in {path.parent for path in touched}:
+        durable.folder(target)
+    for target, source in touched.items():
+        with durable.told_once("rename", target):
+            try:
+                source.rename(target)
+            except FileNotFoundError:
+                if not target.exists():
+                    raise
+    for parent in {path.parent for path in touched}:
+        durable.sync_folder(parent)
+    gone = [root / name for name in record.unlinks]
+    for path in gone:
+        with durable.told_once("remove", path):
+            path.unlink(missing_ok=True)
+    for parent in {path.parent for path in gone}:
+        if durable.is_folder(parent):
+            durable.sync_folder(parent)
+            _drop_if_empty(root, parent)
+    _mark_applied(store, record.batch)
+
+
+def _drop_if_empty(root: Path, folder: Path) -> None:
+    """Remove the folder of a partition that has nothing left in it."""
+    if folder.parent == root:
+        return
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+    durable.sync_folder(folder.parent)
+
+
+def _mark_applied(store: Store, batch: int) -> None:
+    path = store.journal / f"{batch:012d}.json"
+    with durable.told_once("rename", path):
+        try:
+            path.rename(path.with_suffix(".done"))
+        except FileNotFoundError:
+            return
+    for name in durable.files(store.journal, ".done")[:-_KEPT]:
+        (store.journal / name).unlink(missing_ok=True)
+    durable.sync_folder(store.journal)
+
+
+def _sweep(store: Store) -> None:
+    """Remove staging folders whose owner is dead."""
+    for name in durable.folders(store.staging):
+        path = store.staging / name
+        fd = locks.owned(path / "owner")
+        if fd is not None:
+            os.close(fd)
+            shutil.rmtree(path, ignore_errors=True)
+    for name in durable.files(store.journal, ".tmp"):
+        (store.journal / name).unlink(missing_ok=True)
+
+
+def _number(name: str) -> int:
+    stem = name.partition(".")[0]
+    return int(stem) if stem.isdigit() else 0

@@ -1,0 +1,141 @@
+"""The layout of a store: which file lies where, and what its name says (docs/design.md, "On disk")."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from evlog.errors import StoreDamaged, StoreMissing
+from evlog.store import durable
+
+FORMAT = 1
+SEQ_BITS = 26
+"""`seq` of an event is BATCH × 2^26 + its ordinal in the batch."""
+
+FOLDERS = ("events", "parquet", "ids", "quarantine", "journal", "staging", "tombstones", "locks")
+PART = "events.parquet"
+PART_IDS = "part.ids"
+_DATE = re.compile(r"(?:date=)?(\d{4}-\d\d-\d\d)", re.ASCII)
+_NAME = re.compile(r"(\d{12})-(\d{8}T\d{6}S\d{6}Z)-(\d+)\.(?:ndjson|ids|rejects)", re.ASCII)
+_RECEIVED = "%Y%m%dT%H%M%SS%fZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store on disk; every path in it is derived here."""
+
+    root: Path
+
+    def segments(self, day: date) -> Path:
+        """The folder of the segments of a partition."""
+        return self.root / "events" / f"date={day}"
+
+    def part(self, day: date) -> Path:
+        """The part of a partition (which may not exist)."""
+        return self.root / "parquet" / f"date={day}" / PART
+
+    def ids(self, day: date) -> Path:
+        """The folder of a partition's id index."""
+        return self.root / "ids" / str(day)
+
+    @property
+    def quarantine(self) -> Path:
+        """The folder of rejects."""
+        return self.root / "quarantine"
+
+    @property
+    def journal(self) -> Path:
+        """The folder of commit records."""
+        return self.root / "journal"
+
+    @property
+    def staging(self) -> Path:
+        """The folder of files that are not yet visible."""
+        return self.root / "staging"
+
+    @property
+    def tombstones(self) -> Path:
+        """The folder of what keeps the erased and the purged out."""
+        return self.root / "tombstones"
+
+    @property
+    def locks(self) -> Path:
+        """The folder of lock files."""
+        return self.root / "locks"
+
+    def days(self) -> list[date]:
+        """The partitions that have a folder in any tier, in order."""
+        names = durable.folders(self.root / "events", "date=") + durable.folders(self.root / "parquet", "date=")
+        return sorted({day for name in names if (day := day_of(name)) is not None})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SegmentName:
+    """What the name of a segment (and of its id index, and of a file of rejects) says."""
+
+    batch: int
+    received: str  # YYYYMMDDTHHMMSSffffffZ with an S before the fraction
+    part: int
+
+    def file(self, suffix: str) -> str:
+        """The file name, with `suffix` (`.ndjson`, `.ids`, `.rejects`)."""
+        return f"{self.batch:012d}-{self.received}-{self.part}{suffix}"
+
+    @property
+    def received_at(self) -> datetime:
+        """When evlog received these events (naive UTC)."""
+        return datetime.strptime(self.received, _RECEIVED)  # noqa: DTZ007 - the whole project is naive UTC here
+
+
+def segment_name(file_name: str) -> SegmentName | None:
+    """What a file name says; None if it is not one of ours."""
+    match = _NAME.fullmatch(file_name)
+    return SegmentName(int(match[1]), match[2], int(match[3])) if match else None
+
+
+def received_text(moment: datetime) -> str:
+    """`moment` (naive UTC) as it stands in file names."""
+    return moment.strftime(_RECEIVED)
+
+
+def day_of(folder_name: str) -> date | None:
+    """The partition a folder name stands for; None if it is none."""
+    match = _DATE.fullmatch(folder_name)
+    try:
+        return date.fromisoformat(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def create(root: Path) -> Store:
+    """The store at `root`, made (or completed) if need be."""
+    root.mkdir(parents=True, exist_ok=True, mode=durable.FOLDER_MODE)
+    for name in FOLDERS:
+        durable.folder(root / name)
+    marker = root / "evlog.json"
+    if not marker.exists():
+        made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        body = {"format": FORMAT, "store": uuid.uuid4().hex, "created_at": made}
+        durable.replace_whole(marker, json.dumps(body).encode() + b"\n")
+    return open_store(root)
+
+
+def open_store(root: Path) -> Store:
+    """The store at `root`; StoreMissing if there is none, StoreDamaged if it is of another format."""
+    marker = root / "evlog.json"
+    try:
+        body = json.loads(durable.read(marker))
+        known = body["format"] == FORMAT
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StoreMissing(root) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreDamaged(f"{marker} is not the marker of a store") from error
+    if not known:
+        raise StoreDamaged(f"{root} has format {body['format']!r}; this evlog reads {FORMAT}", hint="upgrade evlog")
+    for name in FOLDERS:
+        durable.folder(root / name)
+    return Store(root)

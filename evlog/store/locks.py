@@ -1,0 +1,81 @@
+"""Locks: BSD flock on files that are never unlinked; a lock dies with its process.
+
+`commit` is held for the time of one commit and always waited for. `maintenance` is held by one command at a time, which
+fails at once with exit 4, or waits for as long as it was told to.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from evlog.errors import StoreLocked
+from evlog.store.durable import FILE_MODE, told_once
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from evlog.store.layout import Store
+
+_POLL = 0.05  # seconds between two tries while waiting with a limit
+
+
+@contextmanager
+def commit(store: Store) -> Iterator[None]:
+    """Hold the commit lock, waiting for it: the holder needs it for milliseconds."""
+    fd = _open(store.locks / "commit")
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def maintenance(store: Store, command: str, *, wait: float | None = 0.0) -> Iterator[None]:
+    """Hold the maintenance lock for `command`; wait at most `wait` seconds (None: for ever), else StoreLocked."""
+    fd = _open(store.locks / "maintenance")
+    try:
+        _take(fd, wait)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"evlog {command} (process {os.getpid()})".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _take(fd: int, wait: float | None) -> None:
+    if wait is None:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return
+    give_up = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up:
+                holder = os.pread(fd, 200, 0).decode(errors="replace") or "another command"
+                raise StoreLocked("maintenance", holder) from None
+            time.sleep(_POLL)
+        else:
+            return
+
+
+def _open(path: Path) -> int:
+    with told_once("open", path):
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+
+
+def owned(path: Path) -> int | None:
+    """A descriptor that holds the flock of `path`, or None if a living process holds it already."""
+    fd = _open(path)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd

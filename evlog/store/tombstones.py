@@ -1,0 +1,124 @@
+"""What keeps the erased and the purged out: keyed hashes of users, and the dates of purged days."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import date
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from evlog.errors import StoreDamaged
+from evlog.store import durable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evlog.store.layout import Store
+
+_KEY_BYTES = 32
+USERS, DAYS, KEY = "users.json", "days.json", "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstones:
+    """The erased users and the purged days of a store, as they stood at one moment.
+
+    `stamp` tells whether they still stand so; `purged_before` and `purged` are the days that refuse events.
+    """
+
+    key: bytes = field(repr=False)
+    users: frozenset[str]
+    purged_before: date | None
+    stamp: tuple[int, ...]
+
+    def erased(self, user: str | None) -> bool:
+        """Whether `user` (an id of any kind) was erased."""
+        return bool(self.users) and user is not None and self.subject(user) in self.users
+
+    def purged(self, day: str) -> bool:
+        """Whether the partition `day` (ISO) was purged."""
+        return self.purged_before is not None and day < self.purged_before.isoformat()
+
+    def subject(self, user: str) -> str:
+        """The keyed hash that stands for `user` wherever the id itself must not."""
+        return blake2b(user.encode("utf-8", "surrogatepass"), key=self.key, digest_size=16).hexdigest()
+
+    def user_key(self, user: str) -> int:
+        """The 64-bit key of `user` in parts (signed, as Parquet's readers like it)."""
+        digest = blake2b(user.encode("utf-8", "surrogatepass"), key=self.key, digest_size=8, person=b"user_key").digest()
+        return int.from_bytes(digest, "big", signed=True)
+
+
+def load(store: Store) -> Tombstones:
+    """The tombstones of a store as they stand now."""
+    stamp = current(store)
+    users = _json(store.tombstones / USERS, {"users": []})
+    days = _json(store.tombstones / DAYS, {"purged_before": None})
+    try:
+        before = date.fromisoformat(days["purged_before"]) if days["purged_before"] else None
+        return Tombstones(_key(store), frozenset(map(str, users["users"])), before, stamp)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreDamaged(f"{store.tombstones} cannot be read: {error}") from error
+
+
+def current(store: Store) -> tuple[int, ...]:
+    """A stamp that changes whenever the tombstones do."""
+    return tuple(part for name in (USERS, DAYS) for part in _stamp(store.tombstones / name))
+
+
+def users_file(tombstones: Tombstones, *, also: str) -> bytes:
+    """The content of the file of erased users, with the subject `also` in it."""
+    return json.dumps({"users": sorted(tombstones.users | {also})}).encode() + b"\n"
+
+
+def days_file(*, purged_before: date) -> bytes:
+    """The content of the file of purged days."""
+    return json.dumps({"purged_before": purged_before.isoformat()}).encode() + b"\n"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
+
+
+def _json(path: Path, default: dict[str, object]) -> dict[str, object]:
+    try:
+        body = json.loads(durable.read(path))
+    except FileNotFoundError:
+        return default
+    except ValueError as error:
+        raise StoreDamaged(f"{path} is not JSON") from error
+    if not isinstance(body, dict):
+        raise StoreDamaged(f"{path} is not an object")
+    return body
+
+
+def _key(store: Store) -> bytes:
+    """The secret of the store, made on first use and never changed."""
+    path = store.tombstones / KEY
+    try:
+        key = durable.read(path)
+    except FileNotFoundError:
+        key = _made(path)
+    if len(key) != _KEY_BYTES:
+        raise StoreDamaged(f"{path} must hold {_KEY_BYTES} bytes")
+    return key
+
+
+def _made(path: Path) -> bytes:
+    """A new secret at `path`; where another process was first, the secret that it made."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        durable.write_new(scratch, [os.urandom(_KEY_BYTES)])
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(scratch)
+    finally:
+        scratch.unlink(missing_ok=True)
+    durable.sync_folder(path.parent)
+    return durable.read(path)
