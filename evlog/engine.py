@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evlog.errors import EvlogError, UsageError
+from evlog.errors import EvlogError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,15 +17,25 @@ if TYPE_CHECKING:
     import numpy as np
 
 _BLANK = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
-_EXPLAIN = re.compile(rf"{_BLANK}*EXPLAIN{_BLANK}+(?:ANALYZE{_BLANK}+)?(?:\([^()]*\){_BLANK}*)?", re.I | re.S)
-_EXPLAIN_BARE = re.compile(rf"{_BLANK}*EXPLAIN{_BLANK}*", re.I | re.S)
+_EXPLAIN = re.compile(
+    rf"{_BLANK}*EXPLAIN{_BLANK}+(?:ANALYZE{_BLANK}+)?(?:\([^()]*\){_BLANK}*)?", re.IGNORECASE | re.DOTALL
+)
+_EXPLAIN_BARE = re.compile(rf"{_BLANK}*EXPLAIN{_BLANK}*", re.IGNORECASE | re.DOTALL)
 _READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE", "STATEMENT_NODE"}
 _RUNS_TEXT = {"query", "query_table", "json_execute_serialized_sql"}  # SQL inside a string escapes the parser's verdict
-_ONLY_READS = "only one SELECT, EXPLAIN or DESCRIBE is run, and it may only read"
 
 
 class EngineError(EvlogError):
     """The engine could not answer: a file that changed, a type that does not fit, memory that ran out."""
+
+
+class Refused(EvlogError):
+    """A person's statement that would do more than read."""
+
+    hint = "the store is changed by evlog's own commands only"
+
+    def __init__(self) -> None:
+        super().__init__("only one SELECT, EXPLAIN or DESCRIBE is run, and it may only read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,9 @@ class Limits:
     threads: int | None = None
     memory: str = "2GB"
     spill: Path | None = None
+
+
+USUAL = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ class Table:
 
 
 @contextmanager
-def connect(limits: Limits = Limits()) -> Iterator[Engine]:  # noqa: B008 - frozen
+def connect(limits: Limits = USUAL) -> Iterator[Engine]:
     """Yield an engine that holds nothing yet; it is closed afterwards.
 
     Importing DuckDB costs about 120 ms, connecting 20 ms: nothing does either before a question needs it.
@@ -122,15 +135,13 @@ class Engine:
         """
         import duckdb
 
-        try:
+        with _told():
             found = duckdb.extract_statements(text)
-        except duckdb.Error as error:
-            raise UsageError(_first_line(error), hint="see: evlog sql --help") from None
         if len(found) != 1 or found[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
-            raise UsageError(_ONLY_READS, hint="the store is changed by evlog's own commands only")
+            raise Refused
         inner = [text] if found[0].type == duckdb.StatementType.SELECT else _explained(text)
         if not any(self._reads(candidate) for candidate in inner):
-            raise UsageError(_ONLY_READS, hint="functions that run SQL from text are not available")
+            raise Refused
 
     def _reads(self, text: str) -> bool:
         tree = json.loads(self.rows("SELECT json_serialize_sql($text)", {"text": text})[0][0])
@@ -187,9 +198,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise EngineError("the question needs more memory than it may use", hint="raise --memory") from error
-    except duckdb.NotImplementedException as error:
-        raise EngineError(_first_line(error)) from error
+        raise EngineError("the question needs more memory than it may use", hint="ask for fewer days, or allow it more") from error
     except duckdb.Error as error:
         raise EngineError(_first_line(error)) from error
 

@@ -17,7 +17,7 @@ WeekStart = Literal["monday", "sunday"]
 
 DEFAULT_DAYS = 30
 MOST_DAYS = 36_525  # a century: more is a slip of the finger
-_DURATION = re.compile(r"(\d{1,9})([smhdwy])")
+_DURATION = re.compile(r"([0-9]{1,9})([smhdwy])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 365 * 86_400}
 _DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
@@ -114,7 +114,8 @@ def _guessed(text: str, today: date) -> date:
     from dateutil import parser
 
     try:
-        return parser.parse(text, default=datetime.combine(today, time())).date()  # missing parts come from today
+        found: datetime = parser.parse(text, default=datetime.combine(today, time()))  # missing parts come from today
+        return found.date()
     except (ValueError, OverflowError):
         raise UsageError(f"{text!r} is no date", hint="write 2026-03-01, today or yesterday") from None
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 STILL_WRITTEN = "2026-W14"  # plain, with a byte order mark, Windows line ends here and there, and a torn end
 ZSTD = "2026-W13"
 TELEMETRY = "site-telemetry-2026-03.ndjson"
+INACTIVE = "error"  # the plan says: an error does not make its user active
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def _answers(stored: list[Event]) -> dict[str, Any]:
     """Answers over all ninety days, found the slow way."""
     seen: defaultdict[str, set[str]] = defaultdict(set)
     for event in stored:
-        if event.user:
+        if event.user and event.type != INACTIVE:
             seen[day(event.at)].add(event.user)
     most, events = Counter(event.user for event in stored if event.user).most_common(1)[0]
     return {

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from oracle.funnel import Seen, best_chain
 
 from evlog.kernel.attribution import attributed
-from evlog.kernel.funnel import FOREVER, Log, attempts
+from evlog.kernel.funnel import Log, attempts, last_entries
 from evlog.kernel.quantile import quantile
-from evlog.kernel.rules import Rules
+from evlog.kernel.rules import FOREVER, Rules
 from evlog.kernel.tied import assigned, attempt, longest_run
 
 TIES = ("step", "strict", "seq")
@@ -27,7 +27,7 @@ def chains(people, steps, *, window, ties):
             np.array([ts for events in people for ts, _ in events], np.int64),
             np.array([mask for events in people for _, mask in events], np.int64),
         ),
-        Rules(steps, window, ties),
+        Rules(steps, FOREVER if window is None else window, ties),
     )
     begins = list(accumulate((len(events) for events in people), initial=0))
     got = {
@@ -153,6 +153,12 @@ def test_the_chain_is_the_earliest_to_complete_with_the_latest_start(log, steps,
 def test_nobody_enters_an_empty_log():
     assert chains([], 2, window=None, ties="step") == []
     assert chains([[], [(5, 2)]], 2, window=None, ties="step") == [(), ()]
+
+
+def test_everyone_has_a_last_event_that_can_be_step_1():
+    log = Log(np.array([1, 1, 1, 2, 3, 3]), np.arange(6), np.array([1, 3, 2, 2, 1, 2]))
+    assert last_entries(log).tolist() == [1, 4]
+    assert last_entries(Log(*[np.zeros(0, np.int64)] * 3)).tolist() == []
 
 
 def test_a_window_of_nothing_still_holds_one_instant():

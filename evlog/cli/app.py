@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from evlog.cli.command import built, everywhere, signed, take, write_options
+from evlog import __version__
+from evlog.cli.command import built, everywhere, flag, signed, take, write_options
 from evlog.cli.table import COMMANDS, Entry
 from evlog.errors import UsageError
 
@@ -95,13 +96,17 @@ def group(
 
     def run(**given: Any) -> None:
         ctx: typer.Context = given.pop("ctx")
+        if given.pop("version", False):
+            ctx.obj.out.text(f"evlog {__version__}")
+            raise typer.Exit
         take(ctx.obj, given)
         if ctx.invoked_subcommand is None:
             (alone or _alone)(ctx, made)
 
     settings = {"help_option_names": ["-h", "--help"]}
     callback = app.callback(cls=cls, help=help_, invoke_without_command=True, context_settings=settings)
-    callback(signed(run, everywhere()))
+    version = [flag("version", "--version", "Say which evlog this is.")] if completion else []
+    callback(signed(run, [*version, *everywhere()]))
     made = cast("Group", typer.main.get_command(app))
     made.entries = entries
     return made

@@ -64,6 +64,17 @@ class Output:
         with written_whole(Path(shape.output)) as file:
             render.write(result, file, form=shape.format, raw_csv=shape.raw_csv, bare=bare)
 
+    def octets(self, data: bytes, shape: Shape) -> None:
+        """Print bytes, to stdout or to the file that `shape` names."""
+        if shape.output is None:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            return
+        from evlog.render.output import written_whole
+
+        with written_whole(Path(shape.output)) as file:
+            file.write(data)
+
     def style(self, stream: TextIO) -> Style:
         """What a table on `stream` may look like."""
         import shutil

@@ -68,6 +68,6 @@ def spelled(length: timedelta) -> str:
     """A duration as people type it: 90d, 12h, 30m, 5s."""
     seconds = int(length.total_seconds())
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds and seconds % size == 0:
+        if seconds >= 2 * size and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -60,19 +60,29 @@ def report(name: str) -> TyperCommand:
     readers: dict[str, Callable[[str], Any]] = {}
     parameters = [
         *(_option(p, readers) for p in own if p.name not in fed),
+        *map(setting, fed.values()),
         *asking.parameters(),
-        *(setting(known) for known in dict.fromkeys((*fed.values(), *asking.SETTINGS))),
+        *(setting(known) for known in asking.SETTINGS if known not in fed.values()),
         *printing.parameters(),
     ]
 
     def run(call: Call, **given: Any) -> None:
         for key, read in readers.items():
             given[key] = _read(key, given[key], read)
-        given |= {key: getattr(call.settings, known) for key, known in fed.items()}
-        _answer(call, module.report, given)
+        _answer(call, module.report, given | _fed(call, fed))
 
     example = getattr(module, "EXAMPLE", _EXAMPLES.get(name, f"evlog report {name} --days 30"))
     return built_from(name, run, parameters, About(example, (1,)), help_=_sentence(module.HELP))
+
+
+def _fed(call: Call, fed: dict[str, str]) -> dict[str, str]:
+    """The keywords that settings say, as text; where nobody said anything the report's own default stands."""
+    said = {key: known for key, known in fed.items() if call.settings.origin(known) != "default"}
+    return {key: _text(getattr(call.settings, known)) for key, known in said.items()}
+
+
+def _text(value: Any) -> str:
+    return "none" if value is None else printing.spelled(value) if isinstance(value, timedelta) else str(value)
 
 
 def _answer(call: Call, function: Callable[..., Any], given: dict[str, Any]) -> None:
@@ -92,11 +102,9 @@ def _named_funnel(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     named = plan.funnels.get(given[_STEPS][0]) if plan and len(given[_STEPS]) == 1 else None
     if named is None:
         return given
-    from evlog.window import limit
-
     said: dict[str, Any] = {_STEPS: named.steps}
     if named.window is not None and "funnel_window" not in call.flags:
-        said["window"] = limit(named.window)
+        said["window"] = named.window
     return given | said
 
 
@@ -116,7 +124,9 @@ def _option(parameter: inspect.Parameter, readers: dict[str, Callable[[str], Any
         readers[name] = window.duration if kind is timedelta else window.limit
         shown = None if default is None else printing.spelled(default)
         return option(name, str | None, shown, dashed, metavar="DURATION", help=help_)
-    return option(name, kind, default, dashed, help=help_)
+    choices = [kind, *get_args(kind)]
+    known = next((get_args(one) for one in choices if get_origin(one) is Literal), ())
+    return option(name, kind, default, dashed, metavar="|".join(map(str, known)) or None, help=help_)
 
 
 def _argument(name: str, metavar: str, help_: str) -> inspect.Parameter:
@@ -129,7 +139,7 @@ def _unwrapped(annotation: Any) -> tuple[Any, str]:
     if get_origin(annotation) is not Annotated:
         return annotation, ""
     kind, *said = get_args(annotation)
-    return kind, next((text for text in said if isinstance(text, str)), "")
+    return kind, _sentence(next((text for text in said if isinstance(text, str)), ""))
 
 
 def _read(key: str, value: Any, read: Callable[[Any], Any]) -> Any:
@@ -142,4 +152,4 @@ def _read(key: str, value: Any, read: Callable[[Any], Any]) -> Any:
 
 
 def _sentence(help_: str) -> str:
-    return f"{help_[:1].upper()}{help_[1:]}."
+    return f"{help_[:1].upper()}{help_[1:]}{'' if help_.endswith('.') else '.'}" if help_ else ""

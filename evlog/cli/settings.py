@@ -152,7 +152,9 @@ def _place(file: Path, key: str) -> str:
 def _unknown(file: Path, key: str) -> UsageError:
     from evlog.cli.suggest import nearest
 
-    near = nearest(key, KEYS) or [k for k in KEYS if k.rpartition(".")[2] == key.rpartition(".")[2]]
+    places = {spec.name: spec.key for spec in SPECS} | {place.rpartition(".")[2]: place for place in KEYS}
+    near = [places[name] for name in nearest(key.rpartition(".")[2], places)] or nearest(key, KEYS)
+    near = list(dict.fromkeys(near))
     hint = f"did you mean {' or '.join(map(_bracketed, near))}?" if near else "evlog config lists every setting"
     return UsageError(f"{_place(file, key)}: there is no such setting", hint=hint)
 

@@ -97,9 +97,14 @@ def _plan(table: Table) -> Plan:
     return plan
 
 
+def can_be_named(name: str) -> bool:
+    """Whether a plan can have an event type or property of this name."""
+    return bool(name.strip()) and not _FORBIDDEN.search(name)
+
+
 def _named(table: Table, name: str) -> bool:
     """Whether `name` can be the name of an event type or property; noted when it cannot."""
-    if name.strip() and not _FORBIDDEN.search(name):
+    if can_be_named(name):
         return True
     message = "expected a name without quotes, backslashes and control characters" if name else "expected a name"
     table.faults.append(Fault(dotted(*table.path), message))

@@ -29,7 +29,7 @@ def dumps(plan: Plan) -> str:
 
 
 def add(text: str, event_type: str, rule: EventRule, *, name: str = "plan.toml") -> str:
-    """The plan file `text` with the event type `event_type`, or with the properties of `rule` that it does not have yet.
+    """The plan file `text` with `event_type` added, or with those properties of `rule` added that it does not have yet.
 
     What stands in the file stays as it is, comments included; tables are appended. PlanError when nothing would be new,
     or when the file is written so that nothing can be appended (inline tables).

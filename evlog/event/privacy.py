@@ -63,7 +63,7 @@ _WORD = re.compile(r"IPv[46]|[A-Z]+(?![a-z])|[A-Z]?[^\W_A-Z]+|[^\W_]")
 _LOCAL_REVERSED = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]*")  # of a mail address, read from the @ backwards
 _DOMAIN = re.compile(r"@(?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62}")
 _PORT = re.compile(r"(?:(\d+\.\d+\.\d+\.\d+)|\[(.*)\])(?::\d+)?\Z", re.ASCII)
-_MEMBER = re.compile(r'"((?:[^"\\]|\\.){1,200})"(\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,}\]]+)')
+_MEMBER = re.compile(r'"((?:[^"\\]|\\.){1,200})"(\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,{}\[\]"]+)')
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -85,8 +85,8 @@ class Guard:
     """Cleans JSON objects of personal data, in one of four modes.
 
     `redact`: the value becomes `[redacted]`, a mail address inside text alone. `truncate`: IP addresses lose their last
-    octet (IPv6: all but 48 bits), the rest is redacted. `reject`: the event is refused, see `problems`. `allow`: nothing
-    is touched. `allow` names keys that are let through, whatever they hold; case and separators do not matter.
+    octet (IPv6: all but 48 bits), the rest is redacted. `reject`: the event is refused, see `problems`. `allow`:
+    nothing is touched. The keys named by `allow` are let through, whatever they hold; case and separators do not matter.
     """
 
     __slots__ = ("_allowed", "_safe", "mode")

@@ -7,6 +7,7 @@ dropped. The last line of a source needs no newline.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import select
 import time
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from evlog.ingest.source import Source
 
 BLOCK = 24 * 1024 * 1024  # bytes of lines in one batch: two are in flight, each is about three times that in memory
+CAPACITY = BLOCK + (8 << 20)  # a block is given out at the first piece that makes it reach BLOCK
 LINES = 250_000
 _READ = 1 << 20
 _KEPT_HEAD = 2048
@@ -49,40 +51,55 @@ class Overlong:
     digest: str
 
 
+Buffer = bytes | bytearray | mmap.mmap
+
+
 @dataclass(slots=True)
 class Block:
-    """Lines for one batch."""
+    """Lines for one batch. `data` may be longer than the lines in it, and is used again for the next block."""
 
-    data: bytes = b""
+    data: Buffer = b""
+    size: int = 0
     pieces: list[Piece] = field(default_factory=list)
     overlong: list[Overlong] = field(default_factory=list)
     broken: list[tuple[str, str]] = field(default_factory=list)  # (source, what happened) for streams that broke off
 
+    @classmethod
+    def of(cls, data: bytes, source: str = "-") -> Block:
+        """A block of the lines of one source, all at once."""
+        whole = data if data.endswith(b"\n") else data + b"\n"
+        piece = Piece(source, 1, 0, 0, len(whole), torn=whole is not data)
+        return cls(whole, len(whole), [piece] if data else [])
 
-@dataclass(slots=True)
+
 class _Gathering:
-    """A block in the making."""
+    """A block in the making, in a buffer that serves one block after the other."""
 
-    data: bytearray = field(default_factory=bytearray)
-    block: Block = field(default_factory=Block)
-    lines: int = 0
-    since: float = field(default_factory=time.monotonic)
+    def __init__(self, buffer: bytearray) -> None:
+        self.buffer = buffer
+        self.block = Block()
+        self.lines = 0
+        self.since = time.monotonic()
 
-    def add(self, lines: bytes, piece: Piece) -> None:
-        self.data += lines
-        self.block.pieces.append(piece)
-        self.lines += lines.count(b"\n")
+    def add(self, lines: memoryview | bytes) -> int:
+        """Take whole lines; where they begin."""
+        start, stop = self.block.size, self.block.size + len(lines)
+        if stop > len(self.buffer):
+            self.buffer += bytes(stop - len(self.buffer))
+        self.buffer[start:stop] = lines
+        self.block.size = stop
+        return start
 
     @property
     def full(self) -> bool:
-        return len(self.data) >= BLOCK or self.lines >= LINES
+        return self.block.size >= BLOCK or self.lines >= LINES
 
     @property
     def empty(self) -> bool:
-        return not (self.data or self.block.overlong or self.block.broken)
+        return not (self.block.size or self.block.overlong or self.block.broken)
 
     def take(self) -> Block:
-        self.block.data = bytes(self.data)
+        self.block.data = self.buffer
         return self.block
 
 
@@ -121,10 +138,11 @@ class _Reader:
             self._whole(rest + b"\n", into, torn=True)
 
     def _whole(self, lines: bytes, into: _Gathering, *, torn: bool) -> None:
-        start = len(into.data)
-        piece = Piece(self.source, self.line, self.offset, start, start + len(lines), torn)
-        into.add(lines, piece)
-        self.line += lines.count(b"\n")
+        start = into.add(lines)
+        into.block.pieces.append(Piece(self.source, self.line, self.offset, start, start + len(lines), torn))
+        count = lines.count(b"\n")
+        into.lines += count
+        self.line += count
         self.offset += len(lines) - torn
 
     def _skip(self, data: bytes, into: _Gathering) -> bytes:
@@ -161,7 +179,8 @@ def blocks(
     give for the moment: a stream that never ends is committed as it goes. `seen` hears of progress in bytes on disk.
     `lines_of` turns streams that are not NDJSON into it.
     """
-    gathering = _Gathering()
+    buffer = bytearray(CAPACITY)
+    gathering = _Gathering(buffer)
     for source in sources:
         stream = Stream(source)
         reader = _Reader(source.name, max_line)
@@ -173,7 +192,7 @@ def blocks(
                 idle = not data or source.name == STDIN
                 if gathering.full or (idle and not gathering.empty and _due(gathering, flush_interval)):
                     yield gathering.take()
-                    gathering = _Gathering()
+                    gathering = _Gathering(buffer)
             reader.finish(gathering)
             if stream.broken:
                 gathering.block.broken.append((source.name, stream.broken))

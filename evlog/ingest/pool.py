@@ -6,14 +6,17 @@ that the others have seen, so that equal events stay apart across blocks. A work
 
 from __future__ import annotations
 
+import mmap
 import multiprocessing
 import signal
+from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evlog.errors import EvlogError
+from evlog.ingest.block import CAPACITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,11 +39,13 @@ class Pool:
         tokens = [context.Pipe(duplex=False) for _ in range(_SIZE)]
         self._workers: list[Connection] = []
         self._processes = []
+        self._shared = {}
         for number in range(_SIZE):
             ours, theirs = context.Pipe()
+            self._shared[ours] = shared = mmap.mmap(-1, CAPACITY)
             ring = (tokens[number][0], tokens[(number + 1) % _SIZE][1])
             others = [*self._workers, ours, *(end for i, pair in enumerate(tokens) for end in pair if end not in ring)]
-            process = context.Process(target=_work, args=(theirs, ring, others, prepare, finish, committer), daemon=True)
+            process = context.Process(target=_work, args=(theirs, ring, others, shared, prepare, finish, committer), daemon=True)
             process.start()
             theirs.close()
             self._workers.append(ours)
@@ -60,12 +65,21 @@ class Pool:
                 turn += 1
                 while worker in waiting or (waiting and waiting[0].poll()):
                     yield _answer(waiting.pop(0))
-                worker.send(block)
+                self._send(worker, block)
                 waiting.append(worker)
         except (KeyboardInterrupt, EvlogError):
             yield from map(_answer, waiting)
             raise
         yield from map(_answer, waiting)
+
+    def _send(self, worker: Connection, block: Block) -> None:
+        """Hand over a block; its lines go through memory that both see."""
+        shared = self._shared[worker]
+        if block.size <= len(shared):
+            shared[: block.size] = memoryview(block.data)[: block.size]
+            worker.send(replace(block, data=b""))
+        else:
+            worker.send(replace(block, data=bytes(memoryview(block.data)[: block.size])))
 
     def close(self) -> None:
         """End the workers."""
@@ -89,8 +103,8 @@ def _answer(worker: Connection) -> Tally:
 
 
 def _work(
-    parent: Connection, ring: tuple[Connection, Connection], others: list[Connection], prepare: Any, finish: Any,
-    committer: Committer,
+    parent: Connection, ring: tuple[Connection, Connection], others: list[Connection], shared: mmap.mmap, prepare: Any,
+    finish: Any, committer: Committer,
 ) -> None:  # fmt: skip
     for end in others:
         end.close()  # or nobody would ever see the end of a pipe
@@ -99,6 +113,7 @@ def _work(
     while True:
         try:
             block = parent.recv()
+            block.data = block.data or shared
             prepared = prepare(block)
             if parent in wait([mine, parent]):
                 return  # the parent is gone: it sends nothing before it has our answer

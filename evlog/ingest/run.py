@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evlog.ingest.block import Block
-    from evlog.ingest.parsed import Parsed
+    from evlog.ingest.commit import Batch
     from evlog.ingest.rules import Rules
     from evlog.ingest.source import Source
     from evlog.store.layout import Store
@@ -115,29 +115,24 @@ class _Work:
     def __init__(self, store: Store, rules: Rules, clock: Callable[[], datetime], committer: Committer) -> None:
         self._store, self._rules, self._clock, self.committer = store, rules, clock, committer
         self._parser: Parser | None = None
-        self._block: Block | None = None
         self._moment: Moment | None = None
 
-    def prepare(self, block: Block) -> Parsed:
-        """Parse a block by the rules of this moment."""
-        standing = self._moment
-        if standing is None or standing.tombstones.stamp != tombstones.current(self._store):
-            standing = Moment.at(self._clock(), self._rules, tombstones.load(self._store))
-        else:
-            standing = Moment.at(self._clock(), self._rules, standing.tombstones)
-        self._block, self._moment = block, standing
-        self._parser = Parser(self._rules, standing) if self._parser is None else self._parser.at(standing)
-        return self._parser.parse(block)
+    def prepare(self, block: Block) -> Batch:
+        """Parse a block by the rules of this moment, and stage what it brings."""
+        known = self._moment.tombstones if self._moment is not None else None
+        if known is None or known.stamp != tombstones.current(self._store):
+            known = tombstones.load(self._store)
+        self._moment = moment = Moment.at(self._clock(), self._rules, known)
+        self._parser = Parser(self._rules, moment) if self._parser is None else self._parser.at(moment)
+        return self.committer.stage(self._parser.parse(block), block, moment)
 
-    def finish(self, parsed: Parsed) -> Tally:
-        """Commit what `prepare` made of the last block; parse it again if somebody was erased meanwhile."""
-        assert self._block is not None
-        assert self._moment is not None
+    def finish(self, batch: Batch) -> Tally:
+        """Commit a batch; parse it again first if somebody was erased meanwhile."""
         while True:
             try:
-                return self.committer.commit(parsed, self._block, self._moment)
+                return self.committer.commit(batch)
             except Stale:
-                parsed = self.prepare(self._block)
+                batch = self.prepare(batch.block)
 
 
 def _blocks(found: list[Source], rules: Rules, asked: Options, seen: Callable[[int], None]) -> Iterator[Block]:

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-FOREVER = 1 << 62
-
 
 @dataclass(frozen=True, slots=True)
 class Log:
@@ -59,6 +57,15 @@ def attempts(log: Log, rules: Rules) -> Attempts:
     smooth = rows[~tangled]
     plain = _swept(log, _by_step(log, smooth, instant[~tangled], tied[~tangled]), rules)
     return _joined(plain, _one_by_one(log, rows[tangled], rules))
+
+
+def last_entries(log: Log) -> Ints:
+    """The rows of everyone's last event that can be step 1, by person."""
+    entries = np.flatnonzero(log.fills & 1)
+    who = log.person[entries]
+    last = np.ones(len(entries), bool)
+    last[:-1] = who[1:] != who[:-1]
+    return entries[last]
 
 
 def _of_entrants(log: Log) -> Ints:
@@ -156,7 +163,6 @@ def _held(lane: _Lane, rules: Rules) -> _Held:
     Places rise with person and time, and so do the starts that lead to each step. So the last place before an event
     that holds the step before has the latest start; it is an earlier person's only if this one has none.
     """
-    window = FOREVER if rules.window is None else rules.window
     here = np.flatnonzero(lane.fills & 1)
     held = [(here, here)]
     for step in range(1, rules.steps):
@@ -165,7 +171,7 @@ def _held(lane: _Lane, rules: Rules) -> _Held:
         last = np.searchsorted(lane.order[before], lane.order[here], side="left") - 1
         here, last = here[last >= 0], last[last >= 0]
         start = starts[last]
-        kept = (lane.person[start] == lane.person[here]) & (lane.ts[here] - lane.ts[start] <= window)
+        kept = (lane.person[start] == lane.person[here]) & (lane.ts[here] - lane.ts[start] <= rules.window)
         held.append((here[kept], start[kept]))
     return held
 
@@ -189,11 +195,10 @@ def _one_by_one(log: Log, rows: Ints, rules: Rules) -> Attempts:
     who, first = np.unique(log.person[rows], return_index=True)
     bounds = [*first.tolist(), len(rows)]
     ts, fills = log.ts[rows].tolist(), log.fills[rows].tolist()
-    window = FOREVER if rules.window is None else rules.window
     level = np.zeros(len(who), np.int64)
     chain = np.full((len(who), rules.steps), -1, np.int64)
     for number, (begin, end) in enumerate(pairwise(bounds)):
-        places = attempt(ts[begin:end], fills[begin:end], steps=rules.steps, window=window)
+        places = attempt(ts[begin:end], fills[begin:end], steps=rules.steps, window=rules.window)
         level[number] = len(places)
         chain[number, : len(places)] = rows[begin:end][places]
     return Attempts(who, level, chain)

@@ -12,10 +12,13 @@ Attribution = Literal["first", "last"]
 """The first or the last value along the chain that is not absent (metrics §7.11)."""
 
 
+FOREVER = 1 << 62  # microseconds: longer than any log, and no sum with an instant overflows
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The number of steps, the microseconds from step 1 in which they must be done (None: no limit), and the ties."""
+    """The number of steps, the microseconds from step 1 within which all must be done, and what ties mean."""
 
     steps: int
-    window: int | None = None
+    window: int = FOREVER
     ties: Ties = "step"

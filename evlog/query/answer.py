@@ -156,7 +156,9 @@ def _empty(question: Question, events: int) -> list[str]:
         return ["the store holds no event yet: evlog ingest FILE"]
     if events or any(window.first <= day <= window.last for day in days):
         return []
-    return [f"no event from {window.first} to {window.last}: the store holds {days[0]} to {days[-1]}; try --as-of latest"]
+    return [
+        f"no event from {window.first} to {window.last}: the store holds {days[0]} to {days[-1]}; try --as-of latest"
+    ]
 
 
 def _withheld(question: Question, count: int) -> list[str]:

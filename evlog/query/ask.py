@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from evlog.engine import Limits, connect
+from evlog.engine import USUAL, connect
 from evlog.query import view, where
 from evlog.store.snapshot import steady
 from evlog.window import midnight
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from evlog.engine import Engine
+    from evlog.engine import Engine, Limits
     from evlog.query.result import Result
     from evlog.query.scope import Scope
     from evlog.store.layout import Store
@@ -67,7 +67,13 @@ class Reach:
 
 
 def ask(
-    store: Store, scope: Scope, report: Callable[..., Result], /, *, limits: Limits = Limits(), **options: Any  # noqa: B008
+    store: Store,
+    scope: Scope,
+    report: Callable[..., Result],
+    /,
+    *,
+    limits: Limits = USUAL,
+    **options: Any,
 ) -> Result:
     """The report's answer from one snapshot of the store; asked again if files were replaced meanwhile."""
     return steady(store, partial(_ask, scope=scope, report=partial(report, **options), limits=limits))
@@ -112,7 +118,9 @@ class Question:
         text, known = self._over_seen(sql, reach)
         return self.engine.arrays(text, {**known, **(params or {})})
 
-    def keep(self, table: str, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None) -> None:
+    def keep(
+        self, table: str, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None
+    ) -> None:
         """Keep the rows of `sql` over `seen` as a table of that name for this question: the files are read once."""
         text, known = self._over_seen(sql, reach)
         self.engine.run(f"CREATE TEMP TABLE {table} AS {text}", {**known, **(params or {})})
@@ -120,7 +128,10 @@ class Question:
     def _over_seen(self, sql: str, reach: Reach | None) -> tuple[str, dict[str, Any]]:
         scope, window = self.scope, self.window
         reach = reach or Reach(window.first, window.last)
-        files = (view.pruned(self.snapshot.hot, reach.first, reach.last), view.pruned(self.snapshot.cold, reach.first, reach.last))
+        files = (
+            view.pruned(self.snapshot.hot, reach.first, reach.last),
+            view.pruned(self.snapshot.cold, reach.first, reach.last),
+        )
         events, params = view.relation(*files)
         fragments, known = _fragments(scope)
         params |= known | _bounds(window, reach)

@@ -5,10 +5,11 @@ The files are read once, into a row for each day, group and person; every number
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from evlog.query.ask import Question
@@ -55,6 +56,27 @@ WHERE    day BETWEEN $first AND $last
 ORDER BY place, day
 """
 
+_DAYS_ACTIVE = """
+WITH present AS ({present}),
+     changes AS (
+         SELECT grp, place, day, 1 AS change FROM present
+         UNION ALL
+         SELECT grp, place, day + CAST($length AS INTEGER), -1 FROM present
+         UNION ALL
+         SELECT grp, place, day, 0 FROM ({groups}), (SELECT unnest($days) AS day)),
+     daily AS (
+         SELECT   grp, place, day, sum(change) AS change
+         FROM     changes
+         GROUP BY grp, place, day),
+     running AS (
+         SELECT grp, place, day, sum(change) OVER (PARTITION BY place ORDER BY day) AS days
+         FROM   daily)
+SELECT   grp, day, CAST(days AS BIGINT)
+FROM     running
+WHERE    day BETWEEN $first AND $last
+ORDER BY place, day
+"""
+
 _CALENDAR = """
 WITH present AS ({present}),
      calendar AS (SELECT unnest($days) AS day, unnest($periods) AS period),
@@ -88,9 +110,12 @@ def rolling(question: Question, length: int, *, overall: bool = False) -> list[t
     Each day present covers the days up to the next day present, `length` at most: a running sum of where such spans
     begin and end counts each user once, and needs no row for each user, day and window.
     """
-    days = list(question.window.days)
-    params = {"length": length, "days": days, "first": days[0], "last": days[-1]}
-    return _counted(question, _ROLLING, params, overall=overall)
+    return _counted(question, _ROLLING, _over(question, length), overall=overall)
+
+
+def days_active(question: Question, length: int, *, overall: bool = False) -> list[tuple[str, date, int]]:
+    """Group, day, and the sum of daily users over the `length` days that end on it, for each day of the window."""
+    return _counted(question, _DAYS_ACTIVE, _over(question, length), overall=overall)
 
 
 def calendar(question: Question, periods: Mapping[date, date], *, overall: bool = False) -> list[tuple[str, date, int]]:
@@ -104,6 +129,30 @@ def users(question: Question) -> int:
     return int(question.engine.rows(_USERS)[0][0])
 
 
+def _over(question: Question, length: int) -> dict[str, Any]:
+    days = list(question.window.days)
+    return {"length": length, "days": days, "first": days[0], "last": days[-1]}
+
+
 def _counted(question: Question, sql: str, params: Mapping[str, Any], *, overall: bool) -> list[tuple[str, date, int]]:
     present, groups = (_OVERALL, _ONE_GROUP) if overall else (_BY_GROUP, _GROUPS)
     return question.engine.rows(sql.format(present=present, groups=groups), params)
+
+
+def short_history(question: Question, length: int) -> dict[str, Any]:
+    """For the definition: up to which day `length` days reach back before the first day that the store holds."""
+    first = question.snapshot.days[0] if question.snapshot.days else None
+    until = None if first is None else first + timedelta(days=length - 2)
+    if until is None or until < question.window.first or length == 1:
+        return {}
+    return {"short_history": f"to {until}: the {length} days reach back before the first day held"}
+
+
+def cut(labels: Sequence[str]) -> dict[str, Any]:
+    """For the definition: the periods that the range cuts."""
+    return {"cut": ", ".join(labels)} if labels else {}
+
+
+def cut_note(labels: Sequence[str]) -> list[str]:
+    """The same, said."""
+    return [f"cut by the range: {', '.join(labels)}"] if labels else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from evlog.engine import Limits, connect
+from evlog.engine import USUAL, connect
 from evlog.query import view
 from evlog.store.snapshot import steady
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime
 
-    from evlog.engine import Engine
+    from evlog.engine import Engine, Limits
     from evlog.store.layout import Store
     from evlog.store.snapshot import Snapshot
 
@@ -21,7 +21,7 @@ _ENDS = "WITH events AS NOT MATERIALIZED ({events}) SELECT min(ts), max(ts) FROM
 _ENDS_UNTIL = _ENDS + " WHERE ts < $until"
 
 
-def held(store: Store, *, until: datetime | None = None, limits: Limits = Limits()) -> tuple[datetime, datetime] | None:  # noqa: B008
+def held(store: Store, *, until: datetime | None = None, limits: Limits = USUAL) -> tuple[datetime, datetime] | None:
     """The instants of the first and the newest event (before `until`); None where there is none."""
     return steady(store, partial(_held, until=until, limits=limits))
 
@@ -51,9 +51,7 @@ def _first_found(
     return None
 
 
-def _ends(
-    engine: Engine, snapshot: Snapshot, day: date, *, until: datetime | None
-) -> tuple[datetime, datetime] | None:
+def _ends(engine: Engine, snapshot: Snapshot, day: date, *, until: datetime | None) -> tuple[datetime, datetime] | None:
     """The ends of one partition; a file's footer tells them for a part, so that its rows are not read."""
     hot = [segment for segment in snapshot.hot if segment.day == day]
     cold = [part for part in snapshot.cold if part.day == day]

@@ -24,7 +24,8 @@ SELECT event_id,
        CAST(ts AS TIMESTAMP) AS ts,
        event_type, category, user_id, anonymous_id, session_id, target_type, target_id, feature, source,
        properties, context,
-       coalesce(list_extract(CAST({received} AS TIMESTAMP[]), CAST(file_index AS BIGINT) + 1), CAST(received_at AS TIMESTAMP)) AS received_at,
+       coalesce(list_extract(CAST({received} AS TIMESTAMP[]), CAST(file_index AS BIGINT) + 1),
+                CAST(received_at AS TIMESTAMP)) AS received_at,
        seq + list_extract(CAST({bases} AS BIGINT[]), CAST(file_index AS BIGINT) + 1) AS seq,
        CAST(CAST(ts AS TIMESTAMP) AS DATE) AS date
 FROM   read_json({segments}, format = 'newline_delimited', hive_partitioning = false, columns = {{

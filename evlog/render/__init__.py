@@ -30,7 +30,7 @@ def write(
 ) -> None:
     """Write a result to a stream of bytes in one of FORMATS.
 
-    `style` is for tables; `raw_csv` leaves cells that a spreadsheet would run as they are; `bare` leaves of a JSON
+    `style` says where it goes; `raw_csv` leaves cells that a spreadsheet would run as they are; `bare` leaves of a JSON
     document the name of the report and the rows.
     """
     to.writelines(chunks(result, form, style=style, raw_csv=raw_csv, bare=bare))
@@ -56,7 +56,7 @@ def chunks(
         case "csv":
             from evlog.render import csv
 
-            return csv.rows(result, raw=raw_csv)
+            return csv.rows(result, raw=raw_csv, seen=style.width is not None)
         case "markdown":
             from evlog.render import markdown
 

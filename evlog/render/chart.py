@@ -22,16 +22,15 @@ def bar(fraction: float | None, width: int, glyphs: Glyphs) -> str:
 
 
 def sparkline(values: Sequence[float | None], width: int | None, glyphs: Glyphs) -> str:
-    """Return one glyph per value, from zero to the largest; more values than `width` are averaged in runs."""
+    """Return one glyph per value, from the least to the largest; more values than `width` are averaged in runs."""
     points = list(values) if width is None or len(values) <= width else _averaged(values, width)
-    top = max((value for value in points if value is not None), default=0)
-    return "".join(_spark(value, top, glyphs.sparks) for value in points)
+    known = [value for value in points if value is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    return "".join(" " if point is None else _spark(point - low, high - low, glyphs.sparks) for point in points)
 
 
-def _spark(value: float | None, top: float, sparks: str) -> str:
-    if value is None:
-        return " "
-    return sparks[0] if top <= 0 or value <= 0 else sparks[min(len(sparks) - 1, int(value / top * len(sparks)))]
+def _spark(above: float, span: float, sparks: str) -> str:
+    return sparks[min(len(sparks) - 1, int(above / span * len(sparks)))] if span > 0 else sparks[0]
 
 
 def _averaged(values: Sequence[float | None], width: int) -> list[float | None]:

@@ -8,6 +8,7 @@ import re
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
+from evlog.render.escape import escape
 from evlog.render.flat import flat, plain
 from evlog.render.json import dumped
 
@@ -21,10 +22,14 @@ _FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
-def rows(result: Result, *, raw: bool = False) -> Iterator[bytes]:
-    """Yield header and rows in chunks; text that a spreadsheet would run as a formula gets a `'` unless `raw`."""
+def rows(result: Result, *, raw: bool = False, seen: bool = False) -> Iterator[bytes]:
+    """Yield header and rows in chunks; text that a spreadsheet would run as a formula gets a `'` unless `raw`.
+
+    `seen`: it goes to a terminal, so that what would steer it is written out.
+    """
     columns, records = flat(result)
-    text = str if raw else disarmed
+    told = str if raw else disarmed
+    text = (lambda cell: escape(told(cell))) if seen else told
     header = [text(column.name) for column in columns]
     cells = ([_cell(value, text) for value in record] for record in records)
     yield from _written(chain([header] if header else [], cells))
@@ -49,7 +54,7 @@ def _cell(value: Any, text: Callable[[str], str]) -> str:
 
 
 def _written(lines: Iterable[list[Any]]) -> Iterator[bytes]:
-    """Yield the lines in chunks; the writer quotes a lone CR only where lines end in CR LF, so that CR goes afterwards."""
+    """Yield the lines in chunks. The writer quotes a lone CR only where lines end in CR LF; that CR goes afterwards."""
     pending = iter(lines)
     while some := list(islice(pending, _CHUNK)):
         taken = _Taken()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from evlog.render.lanes import Lane
 
@@ -68,12 +68,14 @@ def fitted(long: Sequence[Lane], short: Sequence[Lane], *, width: int, bar: bool
 
 
 def broken(header: str, width: int, measure: Measure) -> str:
-    """Return the header with a line break after as few of its underscores as keep it within `width`."""
-    lines = [""]
+    """Return the header in lines no wider than `width`, broken at as few of its underscores as that takes."""
+    lines: list[str] = []
     for piece in _pieces(header):
-        if lines[-1] and measure(lines[-1] + piece) > width:
-            lines.append("")
-        lines[-1] += piece
+        joined = f"{lines[-1]}_{piece}" if lines else piece
+        if lines and measure(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(piece)
     return "\n".join(lines)
 
 
@@ -115,13 +117,7 @@ def _header(lane: Lane, attempt: _Attempt, measure: Measure) -> int:
     return max(map(measure, _pieces(lane.header)), default=0) if attempt.broken else measure(lane.header)
 
 
-def _pieces(header: str) -> Iterator[str]:
-    """Yield the header cut after each underscore that has something on both sides."""
-    head, *rest = header.split("_")
-    for piece in rest:
-        if head and piece:
-            yield f"{head}_"
-            head = piece
-        else:
-            head = f"{head}_{piece}"
-    yield head
+def _pieces(header: str) -> list[str]:
+    """Return the words of a header; one that begins or ends with an underscore is left in one piece."""
+    words = header.split("_")
+    return words if all(words) else [header]

@@ -59,7 +59,7 @@ def _exact(value: Decimal) -> int | float:
 
 
 def _longest(result: Result, index: int) -> int:
-    return max((len(row[index]) for row in result.rows if row[index] is not None), default=0)
+    return max((len(row[index]) for row in result.rows if row[index]), default=1)
 
 
 def _spread(column: Column, width: int) -> list[Column]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from evlog.render.flat import distinct, plain
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from evlog.query.result import Result
 
 _CHUNK = 1000  # rows that are written at once
+_STEERING = re.compile(  # what a terminal would obey and JSON may hold bare: DEL, C1, line separators, bidi controls
+    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
+)
 
 
 def document(result: Result, *, bare: bool = False) -> Iterator[bytes]:
@@ -60,9 +64,10 @@ def dumped(value: object) -> bytes:
 
     options = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
     try:
-        return orjson.dumps(value, default=plain, option=options)
+        return _STEERING.sub(_written_out, orjson.dumps(value, default=plain, option=options))
     except TypeError:
-        return json.dumps(_finite(value), default=plain, separators=(",", ":"), allow_nan=False).encode()
+        text = json.dumps(_finite(value), default=plain, separators=(",", ":"), allow_nan=False)
+        return text.replace("\x7f", "\\u007f").encode()
 
 
 def chunked(lines: Iterator[bytes]) -> Iterator[bytes]:
@@ -71,6 +76,10 @@ def chunked(lines: Iterator[bytes]) -> Iterator[bytes]:
 
     while chunk := b"".join(islice(lines, _CHUNK)):
         yield chunk
+
+
+def _written_out(match: re.Match[bytes]) -> bytes:
+    return f"\\u{ord(match.group().decode()):04x}".encode()
 
 
 def _parsed(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ def _marks(result: Result, glyphs: Glyphs, *, at: bool) -> dict[int, str]:
 
 
 def _show(value: Any, kind: Kind, glyphs: Glyphs, *, short: bool, places: int | None) -> str:
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return glyphs.null
     if _is_number(value):
         return _NUMBERS.get(kind, human.number)(value) if places is None else human.number(value, places=places)

@@ -49,7 +49,7 @@ def _found(path: Path) -> os.stat_result | None:
 
 @contextmanager
 def _scratch(path: Path, found: os.stat_result | None) -> Iterator[BinaryIO]:
-    """Yield a new file beside `path`. The order is the promise: data to disk, the name, the folder that holds the name."""
+    """Yield a new file beside `path`. The order is the promise: data to disk, the name, the folder that holds it."""
     fd, name = tempfile.mkstemp(prefix=".evlog-", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as stream:

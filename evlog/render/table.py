@@ -1,4 +1,4 @@
-"""A result as a table for people: folded into the width of a terminal, whole in a pipe. No other module imports rich."""
+"""A result as a table for people: folded into a terminal, whole in a pipe. No other module imports rich."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from evlog.render import chart, fit, footer
-from evlog.render.lanes import lanes
+from evlog.render.lanes import lanes, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NARROWEST = 20  # below this the terminal itself has to wrap
 _ENDLESS = 1_000_000  # the width of a pipe
+_SPARK_LEAST = 8
 _SERIES = 8  # a bar for each row says more than a sparkline of so few days
 
 
@@ -87,13 +88,13 @@ def _is_series(result: Result) -> bool:
     return dated and len(result.rows) >= _SERIES
 
 
-def _table(result: Result, shown: Sequence[Lane], layout: Layout, glyphs: Glyphs) -> Table:
+def _table(result: Result, seen: Sequence[Lane], layout: Layout, glyphs: Glyphs) -> Table:
     from rich.cells import cell_len
 
     table = _frame(layout, glyphs)
     barred = _barred(result) if layout.bar else None
     columns: list[list[Text]] = []
-    for lane, width in zip(shown, layout.widths, strict=True):
+    for lane, width in zip(seen, layout.widths, strict=True):
         header = _plain(fit.broken(lane.header, width, cell_len))
         table.add_column(header, justify="right" if lane.right else "left", width=width, overflow="fold")
         columns.append([_cell(lane, row, result, glyphs) for row in range(len(lane.cells))])
@@ -135,20 +136,35 @@ def _bars(lane: Lane, result: Result, width: int, glyphs: Glyphs) -> list[Text]:
     return bars
 
 
-def _sparklines(result: Result, style: Style) -> list[Text]:
+def _sparklines(result: Result, style: Style) -> list[RenderableType]:
     """Return a line for each column with bars of a dated series that has several of them."""
-    from rich.text import Text
-
-    if _barred(result) is not None:
+    if _barred(result) is not None or not result.rows:
         return []
-    barred = [lane for lane in lanes(result, style.glyphs) if lane.column.bar] if result.rows else []
-    label = max((len(lane.header) for lane in barred), default=0)
-    room = None if style.width is None else max(style.width, _NARROWEST) - label - 2
-    sparks = [chart.sparkline([_height(v) for v in lane.values], room, style.glyphs) for lane in barred]
-    drawn = [
-        Text.assemble(f"{lane.header:{label}}  ", (spark, "cyan")) for lane, spark in zip(barred, sparks, strict=True)
-    ]
-    return [Text(""), *drawn] if drawn else []
+    barred = [lane for lane in lanes(result, style.glyphs) if lane.column.bar]
+    return [_plain(""), _sparks(barred, style)] if barred else []
+
+
+def _sparks(barred: Sequence[Lane], style: Style) -> Table:
+    """Return names, sparklines and what their lowest and highest glyphs stand for; the sparklines give way first."""
+    from rich.cells import cell_len
+    from rich.table import Table
+
+    spans = [_span(lane, style.glyphs) for lane in barred]
+    taken = max(cell_len(lane.header) for lane in barred) + max(map(cell_len, spans)) + 4
+    room = None if style.width is None else max(_SPARK_LEAST, style.width - taken)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for look in ("", "cyan", "dim"):
+        table.add_column(style=look, overflow="fold")
+    for lane, span in zip(barred, spans, strict=True):
+        drawn = chart.sparkline([_height(value) for value in lane.values], room, style.glyphs)
+        table.add_row(_plain(lane.header), _plain(drawn), _plain(span))
+    return table
+
+
+def _span(lane: Lane, glyphs: Glyphs) -> str:
+    """Return what the lowest and the highest glyph of a sparkline stand for."""
+    known = [value for value in lane.values if _height(value) is not None]
+    return " to ".join(shown(value, lane.column.kind, glyphs) for value in (min(known), max(known))) if known else ""
 
 
 def _height(value: object) -> float | None:
@@ -173,18 +189,18 @@ def _footer(result: Result, style: Style) -> Iterator[Text]:
         yield _plain(line, "dim")
 
 
-def _records(result: Result, shown: Sequence[Lane], width: int, glyphs: Glyphs) -> Table:
+def _records(result: Result, seen: Sequence[Lane], width: int, glyphs: Glyphs) -> Table:
     """Return the rows one below the other, a line per field: for more columns than the terminal has room for."""
     from rich.cells import cell_len
     from rich.table import Table
 
-    names = min(max((cell_len(lane.header) for lane in shown), default=0), width // 2)
+    names = min(max((cell_len(lane.header) for lane in seen), default=0), width // 2)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(width=names, style="bold", overflow="fold")
     table.add_column(width=max(1, width - names - 2), overflow="fold")
     for row in range(len(result.rows)):
         table.add_row(_plain(f"{glyphs.rule * 2} {row + 1}", "dim"))
-        for lane in shown:
+        for lane in seen:
             table.add_row(_plain(lane.header), _cell(lane, row, result, glyphs))
     return table
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, get_args, get_type_hints
 
 from evlog.errors import UsageError
 
@@ -15,6 +17,16 @@ if TYPE_CHECKING:
     from evlog.query.result import Result
 
 _HELP = re.compile(r'^HELP = "(.*)"$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a report: its keyword, type and default, and its help."""
+
+    name: str
+    kind: Any
+    default: Any
+    help: str
 
 
 class Report(Protocol):
@@ -41,3 +53,17 @@ def load(name: str) -> Report:
         hint = f"did you mean {near[0]}?" if near else "list them with: evlog report"
         raise UsageError(f"there is no report {name!r}", hint=hint)
     return cast("Report", import_module(f"{__name__}.{name}"))
+
+
+def options(name: str) -> tuple[Option, ...]:
+    """The options of a report, as the signature of its function says them: `Annotated[type, "help"]`."""
+    function = load(name).report
+    unseen = {"Question": object, "Result": object}  # imported for the type checker only
+    kinds = get_type_hints(function, localns=unseen, include_extras=True)
+    keywords = [p for p in signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    return tuple(_option(keyword.name, kinds[keyword.name], keyword.default) for keyword in keywords)
+
+
+def _option(name: str, kind: Any, default: Any) -> Option:
+    said = getattr(kind, "__metadata__", ("",))
+    return Option(name, get_args(kind)[0] if said != ("",) else kind, default, str(said[0]))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
+_MANY = 256  # descriptors held at most
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -28,6 +29,37 @@ def told_once(what: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WriteFailed(f"cannot {what} {path}: {error.strerror or error}") from error
+
+
+class Writer:
+    """Writes new files one after the other and syncs them all at the end: the disk then needs one round, not many."""
+
+    def __init__(self) -> None:
+        self._open: dict[Path, int] = {}
+
+    def write(self, path: Path, chunks: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Write `chunks` to the new file `path`; not durable before `sync`."""
+        with told_once("write", path):
+            self._open[path] = fd = os.open(path, _NEW, FILE_MODE)
+            for chunk in chunks:
+                _write_all(fd, chunk)
+        if len(self._open) >= _MANY:
+            self.sync()
+
+    def sync(self) -> None:
+        """Make everything written so far durable."""
+        for path in list(self._open):
+            fd = self._open.pop(path)
+            with told_once("sync", path):
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+
+    def drop(self) -> None:
+        """Let go of what was written and is not wanted."""
+        while self._open:
+            os.close(self._open.popitem()[1])
 
 
 def write_new(path: Path, chunks: Iterable[bytes | bytearray | memoryview]) -> int:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ENTRY = 24
 _SMALL = 65_536  # arrays up to this many entries are merged in memory, larger ones stay mapped
+_PIECES = 4
 
 
 class Ids(NamedTuple):
@@ -119,40 +120,41 @@ def _unsort(mask: NDArray[np.bool_], order: NDArray[np.intp]) -> NDArray[np.bool
 
 
 @dataclass(slots=True)
-class Index:
-    """The id index of a store, kept between the commits of one run: only new files are opened.
+class _Folder:
+    """What is known of the index files of one folder: their names, and their entries in sorted arrays."""
 
-    Small files of a day are merged in memory, so that a day of thousands of tiny segments costs one look-up.
-    """
+    names: set[str] = field(default_factory=set)
+    arrays: list[Ids] = field(default_factory=list)
+
+    def add(self, name: str, ids: Ids) -> None:
+        """Learn one more file; many small ones are merged, so that thousands of tiny segments cost few look-ups."""
+        self.names.add(name)
+        self.arrays.append(ids)
+        small = [array for array in self.arrays if len(array) <= _SMALL]
+        if len(small) > _PIECES:
+            self.arrays = [array for array in self.arrays if len(array) > _SMALL] + [merged(small)]
+
+
+@dataclass(slots=True)
+class Index:
+    """The id index of a store, kept between the commits of one run: only new files are opened."""
 
     store: Store
-    _large: dict[Path, Ids] = field(default_factory=dict)
-    _small: dict[Path, tuple[set[str], Ids]] = field(default_factory=dict)
+    _folders: dict[Path, _Folder] = field(default_factory=dict)
 
     def known(self, day: date) -> list[Ids]:
-        """The sorted arrays that hold the ids of a partition; to be asked under the commit lock."""
+        """The sorted arrays that hold the ids of a partition; certain only under the commit lock."""
         return self._of(self.store.ids(day))
 
     def quarantined(self) -> list[Ids]:
         """The sorted arrays that hold the hashes of the lines in quarantine."""
         return self._of(self.store.quarantine)
 
-    def _of(self, folder: Path) -> list[Ids]:
-        names = durable.files(folder, ".ids")
-        seen, small = self._small.get(folder, (set(), entries(b"")))
-        if not seen <= set(names) or PART_IDS in names:
-            self._forget(folder)  # compacted meanwhile: what was learned of these files is void
-            seen, small = set(), entries(b"")
-        fresh = [name for name in names if name not in seen and folder / name not in self._large]
-        loaded = {name: load(folder / name) for name in fresh}
-        self._large |= {folder / name: ids for name, ids in loaded.items() if len(ids) > _SMALL}
-        tiny = {name: ids for name, ids in loaded.items() if len(ids) <= _SMALL}
-        if tiny:
-            small = merged([small, *tiny.values()])
-            self._small[folder] = (seen | set(tiny), small)
-        return [small, *(self._large[folder / name] for name in names if folder / name in self._large)]
-
-    def _forget(self, folder: Path) -> None:
-        self._small.pop(folder, None)
-        for path in [path for path in self._large if path.parent == folder]:
-            del self._large[path]
+    def _of(self, path: Path) -> list[Ids]:
+        names = set(durable.files(path, ".ids"))
+        folder = self._folders.get(path)
+        if folder is None or not folder.names <= names or PART_IDS in folder.names:
+            folder = self._folders[path] = _Folder()  # compacted meanwhile: what was learned of these files is void
+        for name in sorted(names - folder.names):
+            folder.add(name, load(path / name))
+        return folder.arrays

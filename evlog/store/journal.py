@@ -36,16 +36,35 @@ class Record:
     unlinks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Staging:
     """A folder of files that are not yet visible, flocked for as long as its process lives."""
 
-    store: Store
-    path: Path
+    def __init__(self, store: Store, path: Path) -> None:
+        self.store = store
+        self.path = path
+        self._writer = durable.Writer()
+        self._serial = 0
+
+    def serial(self) -> int:
+        """A number that no other staged file of this folder has."""
+        self._serial += 1
+        return self._serial
 
     def file(self, name: str) -> Path:
-        """Where to write the staged file `name`."""
+        """Where the staged file `name` lies."""
         return self.path / name
+
+    def write(self, name: str, chunks: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Write the staged file `name`; durable after `sync`."""
+        self._writer.write(self.file(name), chunks)
+
+    def sync(self) -> None:
+        """Make every file written so far durable."""
+        self._writer.sync()
+
+    def drop(self) -> None:
+        """Let go of files that were written and not synced."""
+        self._writer.drop()
 
     def relative(self, name: str) -> str:
         """The staged file `name` as a record names it."""
@@ -60,9 +79,11 @@ def staging(store: Store) -> Iterator[Staging]:
     """
     path = durable.folder(store.staging / uuid.uuid4().hex)
     fd = locks.owned(path / "owner")
+    staged = Staging(store, path)
     try:
-        yield Staging(store, path)
+        yield staged
     finally:
+        staged.drop()
         if fd is not None:
             os.close(fd)
         needed = f"staging/{path.name}/"
@@ -91,12 +112,13 @@ def commit(
 ) -> int:
     """Commit staged files to their final names and remove what they replace; the number of the commit.
 
-    The caller holds the commit lock, has recovered, and has synced every staged file. `renames` maps names in the
+    The caller holds the commit lock and has recovered; every staged file is synced here if it is not yet. `renames` maps names in the
     staging folder to paths in the store. With `batches` > 1 the commit takes that many numbers, the last being its own.
     """
     store = staged.store
     batch = newest(store) + batches
     record = Record(batch, why, tuple((staged.relative(name), to) for name, to in renames), tuple(unlinks))
+    staged.sync()
     durable.sync_folder(staged.path)
     _write(store, record)
     _apply(store, record)

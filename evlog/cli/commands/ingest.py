@@ -1,0 +1,165 @@
+"""`evlog ingest`: events in."""
+
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from typer import Argument, Option
+
+from evlog.cli import clock, printing, rules
+from evlog.cli.command import command
+from evlog.cli.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evlog.cli.call import Call
+    from evlog.ingest.run import Options, Outcome
+    from evlog.ingest.tally import Tally
+    from evlog.query.result import Result
+    from evlog.store.layout import Store
+
+_REJECTED, _INTERRUPTED = 3, 130
+_SETTINGS = (*rules.SETTINGS, "max_rejects", "flush_interval", "workers")
+_OF = {"reasons": "rejected", "redacted_fields": "redacted"}
+_ALWAYS = ("read", "stored", "duplicates", "rejected")  # said in a table even where they are 0
+
+
+@command(example="evlog ingest < events.ndjson", exits=(1, 3), settings=_SETTINGS, prints=True)
+def ingest(
+    call: "Call",
+    *,
+    files: Annotated[
+        list[str] | None, Argument(metavar="[FILE…]", help="Files, folders, globs; - or none: stdin.")
+    ] = None,
+    field_map: Annotated[
+        list[str] | None, Option("--map", metavar="FIELD=PATH", help="Where a field stands, as in user_id=actor.id.")
+    ] = None,
+    input_format: Annotated[
+        Literal["ndjson", "csv"] | None,
+        Option("--input-format", metavar="ndjson|csv", help="By default as the name of a file says."),
+    ] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Store nothing; say what would be.")] = False,
+    no_dedupe: Annotated[bool, Option("--no-dedupe", help="Store events again that are stored already.")] = False,
+    backfill: Annotated[bool, Option("--backfill", help="Let events into days that were purged.")] = False,
+    **given: Any,
+) -> int:
+    """Take events in: newline-delimited JSON or CSV, plain or packed (gz, bz2, zst), from files, folders or stdin.
+
+    What is no event is kept in quarantine with its reason (evlog rejects). Events that are stored already are left out,
+    so that running it again changes nothing.
+    """
+    from evlog.ingest import run, source
+
+    shape = printing.shape(given)
+    found = source.sources(files or ())
+    held = rules.held_against(call, field_map or (), dedupe=not no_dedupe, backfill=backfill)
+    asked = _options(call, input_format, dry_run=dry_run)
+    with _store(call, dry_run=dry_run) as store:
+        began = time.monotonic()
+        outcome = _run(call, partial(run.run, store, found, held, options=asked), [one.size() for one in found])
+        outcome.tally.seconds = time.monotonic() - began
+    _tell(call, outcome, shape, dry_run=dry_run)
+    return _code(outcome, tolerated=asked.tolerance is not None)
+
+
+def _options(call: "Call", input_format: str | None, *, dry_run: bool) -> "Options":
+    from evlog.ingest.run import Options, Tolerance
+
+    settings = call.settings
+    limit = settings.max_rejects
+    tolerance = Tolerance(share=limit) if isinstance(limit, float) else Tolerance(count=limit)
+    return Options(
+        flush_interval=settings.flush_interval.total_seconds(),
+        tolerance=None if limit is None else tolerance,
+        dry_run=dry_run,
+        workers=settings.workers,
+        input_format=input_format,
+    )
+
+
+@contextmanager
+def _store(call: "Call", *, dry_run: bool) -> "Iterator[Store]":
+    """Yield the store; where there is none it is made, and said once. A dry run leaves nothing behind."""
+    from evlog.store import layout
+
+    root = call.settings.data
+    if (root / "evlog.json").exists():
+        yield layout.open_store(root)
+    elif dry_run:
+        with TemporaryDirectory() as nowhere:
+            yield layout.create(Path(nowhere))
+    else:
+        made = layout.create(root)
+        call.out.note(f"made an event store at {root}")
+        yield made
+
+
+def _run(call: "Call", run: "Callable[..., Outcome]", sizes: "list[int | None]") -> "Outcome":
+    """Run, showing progress, and ready to say what was kept if somebody interrupts."""
+    known = [size for size in sizes if size is not None]
+
+    def stored(tally: "Tally") -> None:
+        call.kept = lambda: f"{tally.stored} events in {tally.batches} batches are stored; run it again for the rest"
+
+    with progress(call.out, "ingest", sum(known) if len(known) == len(sizes) else None) as seen:
+        return run(clock=clock.now, seen=seen, stored=stored)
+
+
+def _code(outcome: "Outcome", *, tolerated: bool) -> int:
+    if outcome.interrupted:
+        return _INTERRUPTED
+    refused = bool(outcome.tally.rejected) and not tolerated
+    return _REJECTED if refused or outcome.broken else 0
+
+
+def _tell(call: "Call", outcome: "Outcome", shape: printing.Shape, *, dry_run: bool) -> None:
+    """Print the summary, and say what a person should look at."""
+    tally = outcome.tally
+    if shape.format == "json":
+        from evlog.render.json import dumped
+
+        call.out.octets(dumped(tally.summary()) + b"\n", shape)
+    else:
+        call.out.result(_summary(call, tally, shape), shape)
+    for name, happened in outcome.broken:
+        call.out.note(f"{name}: {happened}; what came before is stored")
+    for note in _notes(call, tally, dry_run=dry_run):
+        call.out.note(note)
+    if outcome.interrupted:
+        call.out.note(f"interrupted; {tally.stored} events are stored, run it again for the rest")
+
+
+def _notes(call: "Call", tally: "Tally", *, dry_run: bool) -> "Iterator[str]":
+    if dry_run:
+        yield "dry run: nothing was stored"
+    if tally.assumed_tz:
+        zone = call.settings.assume_tz
+        yield f"{tally.assumed_tz} times had no offset and were read as {zone} (--assume-tz)"
+    if tally.rejected and not dry_run:
+        yield "look at what was refused, and why: evlog rejects list"
+
+
+def _summary(call: "Call", tally: "Tally", shape: printing.Shape) -> "Result":
+    from evlog.query.result import Column, Result
+
+    counts = tally.summary()
+    seconds, partitions = counts.pop("seconds"), counts.pop("partitions")
+    rows = [row for row in _counted(counts) if row[1] or row[0] in _ALWAYS or not shape.table]
+    speed = round(tally.read / seconds) if seconds else None
+    summary = {"partitions": len(partitions), "seconds": seconds, "events_per_s": speed}
+    kinds = {"seconds": "seconds"}
+    columns = (Column("what"), Column("events", "count"))
+    return Result("ingest", columns, tuple(rows), call.now, summary=summary, summary_kinds=kinds)  # type: ignore[arg-type]
+
+
+def _counted(counts: dict[str, Any]) -> "Iterator[tuple[str, int]]":
+    """Each count, those by reason and by field with it."""
+    for name, value in counts.items():
+        if isinstance(value, dict):
+            yield from ((f"{_OF.get(name, name)}: {key}", count) for key, count in value.items())
+        else:
+            yield name, value

@@ -1,0 +1,35 @@
+"""Leave to destroy: asked for on a terminal, `--yes` elsewhere. And ids that need not stand in a process list."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from evlog.errors import EvlogError, UsageError
+from evlog.render.escape import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return if somebody agrees to what `question` says will happen; EvlogError otherwise."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise EvlogError(question, hint="nothing was changed; say --yes to go on, or --dry-run to see what it would do")
+    sys.stderr.write(f"{escape(question)} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise EvlogError("nothing was changed")
+
+
+def ids(given: Iterable[str]) -> list[str]:
+    """The ids that were given; `-` stands for those on stdin, one a line."""
+    found: list[str] = []
+    for word in given:
+        found += [line.rstrip("\r\n") for line in sys.stdin] if word == "-" else [word]
+    found = [one for one in found if one.strip()]
+    if not found:
+        raise UsageError("no id was given", hint="name one, or - to read them from stdin, one a line")
+    return found

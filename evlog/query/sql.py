@@ -1,0 +1,102 @@
+"""A person's own SELECT over the view `events`, with every other door shut."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from evlog.engine import USUAL, connect
+from evlog.query import view
+from evlog.query.result import Column, Result
+from evlog.store.snapshot import steady
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evlog.engine import Engine, Limits, Table
+    from evlog.query.result import Kind
+    from evlog.store.layout import Store
+    from evlog.store.snapshot import Snapshot
+
+_SET = {
+    "segments": "SET VARIABLE segments = $value",
+    "bases": "SET VARIABLE bases = $value",
+    "received": "SET VARIABLE received = $value",
+    "parts": "SET VARIABLE parts = $value",
+}
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(_WHOLE, "count"),
+    "FLOAT": "number",
+    "DOUBLE": "number",
+    "DATE": "date",
+    "TIMESTAMP": "instant",
+    "BOOLEAN": "flag",
+}
+
+
+def select(store: Store, text: str, *, as_of: datetime, limits: Limits = USUAL) -> Result:
+    """The answer to one statement that only reads; UsageError for any other."""
+    return steady(store, partial(_select, text=text, as_of=as_of, limits=limits))
+
+
+def _select(snapshot: Snapshot, *, text: str, as_of: datetime, limits: Limits) -> Result:
+    with connect(limits) as engine:
+        _offer(engine, snapshot)
+        engine.lock([*snapshot.segments, *snapshot.parts])
+        found = engine.select(text)
+    return Result(
+        report="sql",
+        columns=tuple(Column(name, _kind(kind)) for name, kind in zip(found.names, found.types, strict=True)),
+        rows=_rows(found),
+        as_of=as_of,
+        params={"sql": text},
+    )
+
+
+def _offer(engine: Engine, snapshot: Snapshot) -> None:
+    """Make the view `events`; it names its files through variables, since a view takes no parameters."""
+    body, variables = view.view(snapshot.hot, snapshot.cold)
+    for name, value in variables.items():
+        engine.run(_SET[name], {"value": value})
+    engine.run(f"CREATE TEMP VIEW events AS {body}")
+
+
+def _kind(type_name: str) -> Kind:
+    return "number" if type_name.startswith("DECIMAL") else _KINDS.get(type_name, "text")
+
+
+def _rows(found: Table) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(_plain(value) for value in row) for row in found.rows)
+
+
+def _plain(value: Any) -> Any:
+    """The value as every format can carry it: what JSON has no form for is said as text."""
+    if value is None or isinstance(value, str | int | float | date | datetime):
+        return value
+    if isinstance(value, Decimal):
+        return float(value)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    import json
+
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(_jsonable(value), ensure_ascii=False)
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, dict):
+        return _fields(value)
+    plain = _plain(value)
+    return plain.isoformat() if isinstance(plain, date) else plain
+
+
+def _fields(value: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): _jsonable(item) for key, item in value.items()}

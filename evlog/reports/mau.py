@@ -1,0 +1,77 @@
+"""Users active in a month: the 30 days that end on each day, or calendar months (metrics §2)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+from evlog.errors import UsageError
+from evlog.query import answer, presence
+from evlog.query.result import Column
+from evlog.window import month_label
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from evlog.query.ask import Question
+    from evlog.query.result import Result
+
+HELP = "users active in the 30 days ending on each day"
+LENGTH = 30
+
+
+def report(
+    question: Question,
+    *,
+    calendar: Annotated[bool, "calendar months, cut by the range"] = False,
+    mau_window: Annotated[int, "days that count as a month; 28 holds each weekday equally often"] = LENGTH,
+) -> Result:
+    """Users active in the 30 days ending on each day, or in each calendar month."""
+    if not 1 <= mau_window <= 366:  # noqa: PLR2004 - a year
+        raise UsageError(f"--mau-window {mau_window} is out of range", hint="give 1 to 366 days")
+    return _months(question) if calendar else _rolling(question, mau_window)
+
+
+def _rolling(question: Question, length: int) -> Result:
+    presence.keep(question, back=length - 1)
+    withheld = answer.group(question)
+    rows = presence.rolling(question, length)
+    return answer.result(
+        question,
+        "mau",
+        columns=(Column("date", "date"), Column("mau", "count", bar=True)),
+        rows=rows,
+        rule=f"{presence.rule(question)}; mau: distinct users of the {length} days ending that day",
+        options={"calendar": False, "mau_window": length},
+        summary={"users": presence.users(question)},
+        definition=presence.short_history(question, length),
+        withheld=withheld,
+        partial=[number for number, row in enumerate(rows) if not question.window.over(row[1])],
+    )
+
+
+def _months(question: Question) -> Result:
+    window = question.window
+    presence.keep(question)
+    withheld = answer.group(question)
+    rows = presence.calendar(question, {day: day.replace(day=1) for day in window.days})
+    cut = [month_label(begin) for begin in window.months if begin < window.first or _last(begin) > window.last]
+    return answer.result(
+        question,
+        "mau",
+        columns=(Column("month"), Column("mau", "count", bar=True)),
+        rows=[(group, month_label(begin), users) for group, begin, users in rows],
+        rule=f"{presence.rule(question)}; mau: distinct users of a calendar month",
+        options={"calendar": True},
+        summary={"users": presence.users(question)},
+        definition=presence.cut(cut),
+        withheld=withheld,
+        complete=window.over(_last(window.months[-1])),
+        partial=[number for number, row in enumerate(rows) if not window.over(_last(row[1]))],
+        notes=presence.cut_note(cut),
+    )
+
+
+def _last(begin: date) -> date:
+    """The last day of the month that begins on `begin`."""
+    return (begin + timedelta(days=31)).replace(day=1) - timedelta(days=1)

@@ -1,0 +1,174 @@
+"""The funnel report over a store, against exhaustive search and by hand."""
+
+import random
+import tempfile
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import logs
+import pytest
+from oracle import funnel as oracle
+
+from evlog.errors import UsageError
+from evlog.query.ask import ask
+from evlog.query.scope import Scope
+from evlog.query.where import parse as condition
+from evlog.reports.funnel import report
+from evlog.window import Window
+
+FIRST, LAST = date(2026, 3, 2), date(2026, 3, 3)
+AS_OF = tuple(map(datetime.fromisoformat, ("2026-03-04T06:00", "2026-03-10")))  # an instant, and the end of a date
+
+
+def window(*, as_of=AS_OF[1], tz="UTC", first=FIRST, last=LAST):
+    day = as_of.date() - timedelta(days=as_of == AS_OF[1])
+    return Window(first, last, as_of, day, tz)
+
+
+def answered(events, *, cold=False, scope=None, **options):
+    with tempfile.TemporaryDirectory() as folder:
+        made = logs.store(Path(folder) / "store", events, cold=cold)
+        return ask(made, scope or Scope(window()), report, **options)
+
+
+def told(text, **options):
+    return answered(logs.events(text), **options)
+
+
+def users(result):
+    names = [column.name for column in result.columns]
+    return [row[names.index("users")] for row in result.rows]
+
+
+PROPERTIES = ({}, {"plan": "x"}, {"plan": "y", "n": 2}, {"plan": "x", "n": 1})
+
+
+def random_log(draw):
+    """Few hours, so that many events are tied; they begin before the range and end after it."""
+    people = (*(f"u{number}" for number in range(draw.choice((2, 6)))), None)
+    begin, hours = draw.choice(((0, 20), (24, 24), (0, 110)))
+    return [
+        random_event(draw, number, draw.choice(people), begin + 2 * draw.randint(0, hours // 2)) for number in range(18)
+    ]
+
+
+def random_event(draw, number, person, hour):
+    ts = datetime.fromisoformat("2026-03-01T12:00") + timedelta(hours=hour)
+    found = {"event_id": f"e{number}", "event_type": draw.choice("abc"), "ts": ts, "seq": number}
+    return {**found, "properties": draw.choice(PROPERTIES), **({"user_id": person} if person else {})}
+
+
+def random_question(draw):
+    return {
+        "steps": tuple(draw.choice(sorted(oracle.FITS)) for _ in range(draw.randint(1, 3))),
+        "tz": draw.choice(("UTC", "America/Los_Angeles")),
+        "window": draw.choice((None, timedelta(0), timedelta(hours=6), timedelta(days=1), timedelta(days=14))),
+        "ties": draw.choice(("step", "strict", "seq")),
+        "attribution": draw.choice(("first", "last")),
+        "cut": draw.random() < 0.3,
+        "by": draw.random() < 0.5,
+        "top": draw.choice((None, 1)),
+        "min_users": draw.choice((0, 2)),
+    }
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_any_question_is_answered_as_search_answers_it(seed):
+    draw = random.Random(seed)
+    events, asked, as_of = random_log(draw), random_question(draw), draw.choice(AS_OF)
+    until = as_of + timedelta(microseconds=as_of == AS_OF[0])
+    rows, summary = oracle.answer(events, oracle.Asked(first=FIRST, last=LAST, until=until, **asked))
+    by = "plan" if asked["by"] else None
+    scope = Scope(window(as_of=as_of, tz=asked["tz"]), by=by, top=asked["top"], min_users=asked["min_users"])
+    limit = "none" if asked["window"] is None else f"{asked['window'] // timedelta(seconds=1)}s"
+    options = {name: asked[name] for name in ("steps", "ties", "attribution", "cut")}
+    found = answered(events, cold=draw.random() < 0.2, scope=scope, window=limit, **options)
+    assert [pytest.approx(row) for row in rows] == list(found.rows)
+    assert found.summary == pytest.approx(summary)
+
+
+LATE = """
+2026-03-03 23:59 ann a
+2026-03-05 12:00 ann b
+2026-03-02 10:00 bob a
+2026-03-02 11:00 bob b
+2026-03-01 23:59 cid a
+2026-03-02 00:01 cid b
+"""
+
+
+def test_a_later_step_may_come_after_the_range_but_not_with_cut():
+    assert users(told(LATE, steps=("a", "b"))) == [2, 2]
+    assert users(told(LATE, steps=("a", "b"), cut=True)) == [2, 1]
+    assert users(told(LATE, steps=("a", "b"), window="36h")) == [2, 1]
+
+
+def test_who_may_still_come_further_is_counted_and_marked():
+    running = Scope(window(as_of=AS_OF[0]))
+    result = told(LATE, steps=("a", "b"), scope=running)
+    assert users(result) == [2, 1]
+    assert result.summary["open"] == 1
+    assert result.partial == {1}
+    over = told(LATE, steps=("a", "b"), scope=running, window="6h")
+    assert (over.summary["open"], over.partial) == (0, frozenset())
+
+
+def test_without_a_limit_everyone_unfinished_may_still_come_further():
+    result = told("2026-03-02 10:00 ann a", steps=("a", "b"), window="none")
+    assert result.summary["open"] == 1
+    assert result.definition["funnel_window"] == "none"
+
+
+def test_a_user_of_a_group_below_the_top_is_counted_once_among_the_others():
+    text = "\n".join(f"2026-03-02 10:0{n} u{n} a plan={plan}" for n, plan in enumerate("xxyyzw"))
+    scope = Scope(window(), by="plan", top=1)
+    result = told(text, scope=scope, steps=("a",))
+    assert [(row[0], row[3]) for row in result.rows] == [("x", 2), ("(other)", 4)]
+    assert told(text, scope=Scope(window(), by="plan"), steps=("a",)).rows[-1][0] == "z"
+
+
+def test_small_groups_are_withheld_and_it_says_how_many():
+    text = "\n".join(f"2026-03-02 10:0{n} u{n} a plan={plan}" for n, plan in enumerate("xxyz"))
+    result = told(text, scope=Scope(window(), by="plan", min_users=2), steps=("a",))
+    assert [row[0] for row in result.rows] == ["x"]
+    assert result.notes == ("2 groups with fewer than 2 users withheld",)
+    assert result.summary["entered"] == 4
+
+
+def test_where_holds_for_every_step_and_users_may_be_anonymous():
+    text = """
+    2026-03-02 10:00 ann a plan=x
+    2026-03-02 11:00 ann b plan=y
+    2026-03-02 10:00 - a plan=x anonymous_id=k
+    2026-03-02 11:00 - b plan=x anonymous_id=k
+    """
+    assert users(told(text, steps=("a", "b"), scope=Scope(window(), where=(condition("plan=x"),)))) == [1, 0]
+    result = told(text, steps=("a", "b"), scope=Scope(window(), include_anon=True))
+    assert users(result) == [2, 2]
+    assert told(text, steps=("a", "b")).definition["events_without_user"] == 2
+
+
+def test_a_step_that_no_event_fits_is_pointed_out():
+    result = told("2026-03-02 10:00 ann a", steps=("a", "bee", "c"))
+    assert result.notes == ("no event fits step 2 (bee), 3 (c)",)
+    assert users(result) == [1, 0, 0]
+
+
+def test_nobody_entered():
+    result = told("2026-03-02 10:00 ann b", steps=("a", "b"))
+    assert [row[2:] for row in result.rows] == [(0, None, None, 0, None, None, None)] * 2
+    assert result.summary["conversion"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"steps": ("a", "")}, "names no event"),
+        ({"steps": ("a",), "window": "soon"}, "no duration"),
+        ({"steps": ("a",), "ties": "none"}, "--ties"),
+        ({"steps": ("a",), "attribution": "all"}, "--attribution"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_refused(options, says):
+    with pytest.raises(UsageError, match=says):
+        told("2026-03-02 10:00 ann a", **options)

@@ -1,0 +1,116 @@
+"""A plan as text, and a plan file that grows."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_plan_validator import RULES
+
+from evlog.errors import PlanError
+from evlog.event.plan import EventRule, Funnel, Pair, Plan, Property
+from evlog.event.plan_file import parse
+from evlog.event.plan_write import add, dumps
+from evlog.event.starter import STARTER
+
+RULE = EventRule(
+    category="tool",
+    description='says "hi"\nand \\ more',
+    required=("user_id",),
+    properties={"n": Property(type="integer", min=0, required=True), "$a b": Property(type="string", one_of=("x", "ü"))},
+)
+FILE = """\
+# my plan
+version = "1"   # keep me
+
+[events.a]      # the first
+category = "c"
+[events.a.properties]
+x = "integer"   # of x
+
+[pairs.p]
+start = "a"
+complete = "b"
+"""
+
+
+def test_a_plan_is_written_as_people_write_it():
+    plan = Plan(version="2", inactive=("a",), events={"a b": RULE}, pairs={"p": Pair(start="a", complete="b")})
+    assert dumps(plan) == (
+        'version = "2"\n'
+        'inactive = ["a"]\n\n'
+        '[events."a b"]\n'
+        'category = "tool"\n'
+        'description = "says \\"hi\\"\\nand \\\\ more"\n'
+        'required = ["user_id"]\n\n'
+        '[events."a b".properties."$a b"]\n'
+        'type = "string"\n'
+        'one_of = ["x", "ü"]\n\n'
+        '[events."a b".properties.n]\n'
+        'type = "integer"\n'
+        "required = true\n"
+        "min = 0\n\n"
+        "[pairs.p]\n"
+        'start = "a"\n'
+        'complete = "b"\n'
+    )
+    assert dumps(Plan.open()) == "\n"
+
+
+NAME = st.text(alphabet='ab_ .-ü$"\\\x7f\n', min_size=1, max_size=4).filter(lambda name: name.strip() and not set(name) & set('"\\\n'))
+WORD = st.text(alphabet='ab"\\\n\t ü\x7f😀', min_size=1, max_size=5).filter(str.strip)
+
+
+@settings(max_examples=200)
+@given(
+    st.builds(
+        Plan,
+        version=WORD | st.just(""),
+        anonymous_ids=st.none() | st.just("a.*\\d"),
+        inactive=st.lists(WORD, unique=True).map(tuple),
+        events=st.dictionaries(NAME, RULES, max_size=3),
+        pairs=st.dictionaries(NAME, st.builds(Pair, start=WORD, complete=WORD, abandon=st.none() | WORD), max_size=2),
+        funnels=st.dictionaries(NAME, st.builds(Funnel, steps=st.lists(WORD, min_size=1).map(tuple), window=st.none() | st.just("1d")), max_size=2),
+    )
+)  # fmt: skip
+def test_what_is_written_reads_the_same(plan: Plan):
+    low_high = [(rule.min, rule.max) for event in plan.events.values() for rule in event.properties.values()]
+    if any(low is not None and high is not None and low > high for low, high in low_high):
+        with pytest.raises(PlanError, match="at least min"):
+            parse(dumps(plan))
+    else:
+        assert parse(dumps(plan)) == plan
+        assert parse(dumps(plan)).fingerprint == plan.fingerprint
+
+
+@pytest.mark.parametrize("text", [FILE, FILE.rstrip("\n"), FILE.replace("\n", "\r\n"), "", STARTER, "# only a comment"])
+def test_add_keeps_the_file_and_appends_the_type(text: str):
+    grown = add(text, "tool open", RULE)
+    assert grown.startswith(text)
+    before, after = parse(text), parse(grown)
+    assert after.events == {**before.events, "tool open": RULE}
+    assert after.pairs == before.pairs
+    assert after.version == before.version
+    if "\r\n" in text:
+        assert "\n" not in grown.replace("\r\n", "")
+
+
+def test_add_brings_the_properties_that_are_new_to_a_type():
+    grown = add(FILE, "a", EventRule(properties={"x": Property(type="integer"), "y": Property(type="string")}))
+    assert grown.startswith(FILE)
+    assert parse(grown).events["a"].properties == {"x": Property(type="integer"), "y": Property(type="string")}
+    assert parse(grown).events["a"].category == "c"
+    with pytest.raises(PlanError, match="has these properties already"):
+        add(grown, "a", EventRule(properties={"y": Property(type="any")}))
+
+
+@pytest.mark.parametrize("text", ["events = {a = {category = 'c'}}", "[events]\na = {properties = {x = 'integer'}}"])
+def test_add_refuses_a_file_that_cannot_grow(text: str):
+    with pytest.raises(PlanError, match="cannot append a to") as caught:
+        add(text, "a", RULE)
+    assert "[events.a]" in str(caught.value.hint)
+
+
+def test_add_refuses_a_broken_file_and_a_name_that_is_none():
+    with pytest.raises(PlanError, match="not TOML"):
+        add("[events", "a", RULE)
+    with pytest.raises(PlanError, match="cannot append"):
+        add(FILE, 'a"b', RULE)
