@@ -116,6 +116,18 @@ class Engine:
             found: dict[str, np.ndarray[Any, Any]] = self._connection.execute(sql, dict(params or {})).fetchnumpy()
             return found
 
+    def batches(self, sql: str, *, rows: int = 65_536) -> Iterator[Any]:
+        """The rows of the answer as pyarrow record batches, streamed."""
+        with _told():
+            reader = self._connection.sql(sql).to_arrow_reader(rows)
+        while True:
+            with _told():
+                try:
+                    batch = reader.read_next_batch()
+                except StopIteration:
+                    return
+            yield batch
+
     def lock(self, readable: Sequence[Path]) -> None:
         """Shut every door but reading exactly these files; nothing can open one again."""
         self.run("SET allowed_paths = $paths", {"paths": [str(path) for path in readable]})
@@ -198,7 +210,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise EngineError("the question needs more memory than it may use", hint="ask for fewer days, or allow it more") from error
+        raise EngineError(
+            "the question needs more memory than it may use", hint="ask for fewer days, or allow it more"
+        ) from error
     except duckdb.Error as error:
         raise EngineError(_first_line(error)) from error
 

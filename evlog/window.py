@@ -233,9 +233,9 @@ def _one_of(*, days: int | None, ends: str | None, all_time: bool) -> None:
 
 
 def _dates(first: str | None, last: str | None, *, days: int, today: date, newest: date) -> tuple[date, date]:
-    end = min(parse_date(last, today=today), newest) if last and newest < today else None
-    if end is None:
-        end = parse_date(last, today=today) if last else newest
+    end = parse_date(last, today=today) if last else newest
+    if newest < today:  # --whole-days
+        end = min(end, newest)
     return (parse_date(first, today=today) if first else end - timedelta(days=days - 1)), end
 
 

@@ -189,7 +189,7 @@ def attempt(sitting: Sitting, person: Person, exercise: Exercise) -> bool:
         sitting.tell("exercise_complete", ("exercise", exercise.id), duration_ms=took, prompts_answered=answered)
         person.done.append(exercise)
     else:
-        leave(sitting, exercise, began)
+        leave(sitting, exercise, began, answered=answered)
     if not completes and chance(rng, 0.3):
         person.keen *= 0.2
     person.at_exercise += not person.returning
@@ -210,8 +210,10 @@ def open_exercise(sitting: Sitting, exercise: Exercise) -> int:
     return sitting.clock
 
 
-def leave(sitting: Sitting, exercise: Exercise, began: int) -> None:
+def leave(sitting: Sitting, exercise: Exercise, began: int, *, answered: int) -> None:
     """The exercise is left: two times in three the page notices, else the tab is just closed."""
+    if answered < exercise.prompts and chance(sitting.rng, 0.8):
+        sitting.tell("prompt_view", ("prompt", f"{exercise.id}-p{answered + 1}"))
     sitting.wait(40)
     if chance(sitting.rng, 0.66):
         sitting.tell("exercise_abandon", ("exercise", exercise.id), duration_ms=sitting.clock - began)

@@ -1,6 +1,6 @@
 """Write the sample logs: ninety days of a workbook product, the same bytes for the same seed.
 
-    python sample_logs/simulate.py --seed 7 --out sample_logs
+    python sample_logs/simulate.py --seed 15 --out sample_logs
 
 Below OUT stand `logs/` (a file a week) and `expected.json` (what an ingest of them must count, and some answers).
 """
@@ -207,7 +207,7 @@ def _dropoff(stored: list[Event]) -> list[dict[str, Any]]:
 def main() -> None:
     """Write the files and say where."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=15)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     asked = parser.parse_args()
     the = world(asked.seed)

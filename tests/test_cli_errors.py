@@ -34,18 +34,18 @@ SENTENCES = [
     ("qqqq", 2, "evlog: there is no command qqqq\n       see them all with: evlog --help\n"),
     ("user delet x", 2, "evlog: there is no command user delet\n       did you mean delete?\n"),
     ("report da", 2, "evlog: there is no report da\n       did you mean dau?\n"),
-    ("plan", 2, ("evlog: evlog plan: say which: show, check, add, infer, lint\n"
+    ("plan", 2, ("evlog: plan: say which: show, check, add, infer, lint\n"
                 "       see what each does with: evlog plan --help\n")),
     ("--quite config", 2, "evlog: evlog has no option --quite\n       did you mean --quiet?\n"),
-    ("report dau --day 3", 2, "evlog: evlog report dau has no option --day\n       did you mean --days?\n"),
-    ("report dau --zzzz", 2, "evlog: evlog report dau has no option --zzzz\n       see: evlog report dau --help\n"),
-    ("report dau --days", 2, "evlog: evlog report dau: --days needs a value\n       see: evlog report dau --help\n"),
-    ("report dau --top x", 2, "evlog: evlog report dau: --top: 'x' is not a valid integer\n       see: evlog report dau --help\n"),
+    ("report dau --day 3", 2, "evlog: report dau has no option --day\n       did you mean --days?\n"),
+    ("report dau --zzzz", 2, "evlog: report dau has no option --zzzz\n       see: evlog report dau --help\n"),
+    ("report dau --days", 2, "evlog: --days needs a value\n"),
+    ("report dau --top x", 2, "evlog: report dau: --top: 'x' is not a valid integer\n       see: evlog report dau --help\n"),
     ("report dau --format xml", 2,
-     ("evlog: evlog report dau: --format: 'xml' is not one of 'table', 'json', 'ndjson', 'csv', 'markdown', 'parquet'\n"
+     ("evlog: report dau: --format: 'xml' is not one of 'table', 'json', 'ndjson', 'csv', 'markdown', 'parquet'\n"
      "       see: evlog report dau --help\n")),
-    ("report dau now", 2, "evlog: evlog report dau: got unexpected extra argument (now)\n       see: evlog report dau --help\n"),
-    ("sql", 2, "evlog: evlog sql: 'SELECT …' is missing\n       see: evlog sql --help\n"),
+    ("report dau now", 2, "evlog: report dau: got unexpected extra argument (now)\n       see: evlog report dau --help\n"),
+    ("sql", 2, "evlog: sql: 'SELECT …' is missing\n       see: evlog sql --help\n"),
     ("report dau --days 0", 2, 'evlog: --days: expected a number of days from 1 to 36525, got "0"\n'),
     ("report dau", 1, ("evlog: there is no event store at evlog-data\n"
                       "       create it with: evlog init, or name it with --data DIR\n")),

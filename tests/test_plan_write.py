@@ -68,7 +68,7 @@ WORD = st.text(alphabet='ab"\\\n\t ü\x7f😀', min_size=1, max_size=5).filter(s
         inactive=st.lists(WORD, unique=True).map(tuple),
         events=st.dictionaries(NAME, RULES, max_size=3),
         pairs=st.dictionaries(NAME, st.builds(Pair, start=WORD, complete=WORD, abandon=st.none() | WORD), max_size=2),
-        funnels=st.dictionaries(NAME, st.builds(Funnel, steps=st.lists(WORD, min_size=1).map(tuple), window=st.none() | st.just("1d")), max_size=2),
+        funnels=st.dictionaries(NAME, st.builds(Funnel, steps=st.lists(WORD, min_size=1, max_size=4).map(tuple), window=st.none() | st.just("1d")), max_size=2),
     )
 )  # fmt: skip
 def test_what_is_written_reads_the_same(plan: Plan):

@@ -1,5 +1,7 @@
 """Every report: its cases (tests/cases), and its numbers against brute force."""
 
+# ruff: noqa: DTZ001 - instants are naive UTC throughout
+
 import tomllib
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -162,7 +164,9 @@ def _event(draw, around, kinds, number):
 
 def answers(tmp_path_factory, events, scope, cold, /, **names):
     store = logs.store(tmp_path_factory.mktemp("store"), events, cold=cold)
-    return [ask(store, scope, reports.load(name).report, limits=ONE_THREAD, **options) for name, options in names.items()]
+    return [
+        ask(store, scope, reports.load(name).report, limits=ONE_THREAD, **options) for name, options in names.items()
+    ]
 
 
 @settings(max_examples=25, deadline=None)
@@ -228,7 +232,7 @@ def test_groups_are_questions_of_their_own(tmp_path_factory, question, top, leas
     """Each group counts as if only its events were there; the rest together, counted anew."""
     events, scope = question
     grouped = Scope(scope.window, scope.where, by="feature", top=top, min_users=least, include_anon=scope.include_anon)
-    (result,) = answers(tmp_path_factory, events, grouped, False, dau={})
+    (result,) = answers(tmp_path_factory, events, grouped, top is None, dau={})
     within = people.in_window(events, grouped)
     named = {e.get("feature") or "(none)" for e in within}
     sized = {name: [e for e in within if (e.get("feature") or "(none)") == name] for name in named}

@@ -1,5 +1,7 @@
 """The language of `--where`: how it reads, what it means, and that nothing typed is ever part of the SQL."""
 
+# ruff: noqa: DTZ001 - instants are naive UTC throughout
+
 import re
 from datetime import date, datetime
 

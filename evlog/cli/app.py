@@ -118,5 +118,6 @@ def _alone(ctx: typer.Context, made: Group) -> None:
         return
     known = ", ".join(made.list_commands(cast("Any", ctx)))
     raise UsageError(
-        f"{ctx.command_path}: say which: {known}", hint=f"see what each does with: {ctx.command_path} --help"
+        f"{ctx.command_path.removeprefix('evlog ')}: say which: {known}",
+        hint=f"see what each does with: {ctx.command_path} --help",
     )

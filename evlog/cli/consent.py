@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Return if somebody agrees to what `question` says will happen; EvlogError otherwise."""
-    if yes:
+def confirm(question: str, *, yes: bool, cron: bool = False) -> None:
+    """Return if somebody agrees to what `question` says will happen; EvlogError otherwise.
+
+    With `cron`, nobody needs to where there is no terminal to ask on.
+    """
+    asks = sys.stdin.isatty() and sys.stderr.isatty()
+    if yes or (cron and not asks):
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise EvlogError(question, hint="nothing was changed; say --yes to go on, or --dry-run to see what it would do")
+    if not asks:
+        raise EvlogError(question, hint="nothing was changed; say --yes to go on, or --dry-run to see what would go")
     sys.stderr.write(f"{escape(question)} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:

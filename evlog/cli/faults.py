@@ -44,12 +44,13 @@ def fault(error: BaseException, call: Call) -> Fault:
 def _of_the_parser(error: Any) -> Fault:
     """What to say of a call that typer cannot read; its own sentences, cut to ours."""
     ctx = getattr(error, "ctx", None)
-    path = ctx.command_path if ctx else "evlog"
-    hint = f"see: {path} --help"
+    whole = ctx.command_path if ctx else "evlog"
+    path = whole.removeprefix("evlog ")  # the line begins with `evlog: ` as it is
+    hint = f"see: {whole} --help"
     if wrong := getattr(error, "option_name", None):
         if type(error).__name__ == "NoSuchOption":
             return Fault(f"{path} has no option {wrong}", _meant(wrong, ctx) or hint, _USAGE)
-        return Fault(f"{path}: {wrong} needs a value", hint, _USAGE)
+        return Fault(f"{wrong} needs a value", hint if ctx else None, _USAGE)
     param = getattr(error, "param", None)
     if type(error).__name__ == "MissingParameter" and param is not None:
         return Fault(f"{path}: {_named(param)} is missing", hint, _USAGE)
@@ -63,7 +64,8 @@ def _named(param: Any) -> str:
 
 
 def _said(sentence: str) -> str:
-    return (sentence[:1].lower() + sentence[1:]).rstrip(".")
+    plainer = sentence.replace("valid int range", "valid integer").replace("argument(s)", "argument")
+    return (plainer[:1].lower() + plainer[1:]).rstrip(".")
 
 
 def _meant(wrong: str, ctx: Any) -> str | None:

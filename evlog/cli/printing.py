@@ -9,6 +9,7 @@ from evlog.cli.command import flag, option
 
 if TYPE_CHECKING:
     import inspect
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from evlog.cli.call import Call
@@ -62,6 +63,15 @@ def emit(call: Call, result: Result, shape: Shape, *, bare: bool = False) -> Non
     call.out.result(result, shape, bare=bare)
     for note in result.notes:
         call.out.note(note)
+
+
+def counted(call: Call, name: str, counts: Mapping[str, int], *, dry_run: bool = False) -> Result:
+    """The counts of an operation as a result: one row of them."""
+    from evlog.query.result import Column, Result
+
+    columns = tuple(Column(known, "count") for known in counts)
+    notes = ("dry run: nothing was changed",) if dry_run else ()
+    return Result(name, columns, (tuple(counts.values()),), call.now, notes=notes)
 
 
 def spelled(length: timedelta) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ def run(words: Sequence[str]) -> int:
     call = Call(os.environ, Path.cwd())
     if "--debug" not in words:
         sys.excepthook = unforeseen
+        warnings.simplefilter("ignore")  # what a library wants to tell its caller is no news for ours
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a latin-1 terminal takes all of it
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

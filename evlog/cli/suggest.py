@@ -15,10 +15,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """At most three of `known`, the likeliest first: those that begin with `word`, then those that look like it."""
+    """At most three of `known`: those that begin with `word`, else those that look like it, the likeliest first."""
     from difflib import get_close_matches
 
-    names = sorted(set(known))
-    bare = word.strip("-")
-    begun = [name for name in names if bare and name.strip("-").startswith(bare)]
-    return list(dict.fromkeys(begun + get_close_matches(word, names)))[:3]
+    bare = {name.strip("-"): name for name in sorted(set(known))}
+    said = word.strip("-")
+    begun = [name for name in bare if said and name.startswith(said)]
+    return [bare[name] for name in (begun or get_close_matches(said, bare))[:3]]

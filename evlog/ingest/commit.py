@@ -22,7 +22,7 @@ from evlog.store import ids, journal, locks, tombstones
 from evlog.store.layout import SegmentName, received_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from evlog.store.layout import Store
 
     Mask = NDArray[np.bool_]
+    Also = tuple[list[tuple[str, bytes]], list[str]]  # (target, content) to put in place, and what to unlink
 
 _EMPTY_ID, _AT = b'"event_id":""', b',"seq":'
 
@@ -110,8 +111,11 @@ class Committer:
             raise
         return batch
 
-    def commit(self, batch: Batch) -> Tally:
-        """Make a staged batch durable and visible; what it added. Raises Stale when it must be parsed again first."""
+    def commit(self, batch: Batch, *, also: Callable[[], Also] | None = None) -> Tally:
+        """Make a staged batch durable and visible; what it added. Raises Stale when it must be parsed again first.
+
+        `also`, asked once the batch is settled, tells what else the same commit puts in place and removes.
+        """
         with batch.held:
             self._name_the_nameless(batch)
             if self._whole is not None:
@@ -124,9 +128,13 @@ class Committer:
                     if tombstones.current(self.store) != batch.moment.tombstones.stamp:
                         raise Stale
                     renames = self._settle(batch, journal.newest(self.store) + 1)
-                    batch.staging.sync()
-                    if renames:
-                        journal.commit(batch.staging, "ingest", renames)
+                    writes, unlinks = also() if also is not None and not self._dry_run else ([], [])
+                    for target, content in writes:
+                        staged = f"{batch.staging.serial()}-also"
+                        batch.staging.write(staged, [content])
+                        renames.append((staged, target))
+                    if renames or unlinks:
+                        journal.commit(batch.staging, "ingest", renames, unlinks=unlinks)
         tally = batch.parsed.tally
         tally.batches += 1
         self._repeating = tally.duplicates > tally.stored

@@ -113,6 +113,11 @@ def rolling(question: Question, length: int, *, overall: bool = False) -> list[t
     return _counted(question, _ROLLING, _over(question, length), overall=overall)
 
 
+def overall(question: Question, length: int, rows: list[tuple[str, date, int]]) -> list[tuple[str, date, int]]:
+    """The same over all groups; `rows` themselves where nothing is broken down."""
+    return rows if question.scope.by is None else rolling(question, length, overall=True)
+
+
 def days_active(question: Question, length: int, *, overall: bool = False) -> list[tuple[str, date, int]]:
     """Group, day, and the sum of daily users over the `length` days that end on it, for each day of the window."""
     return _counted(question, _DAYS_ACTIVE, _over(question, length), overall=overall)

@@ -34,7 +34,7 @@ def report(
     presence.keep(question, back=max(mau_window, 7) - 1)
     withheld = answer.group(question)
     rows = _rows(question, mau_window, point=point, overall=False)
-    overall = _rows(question, mau_window, point=point, overall=True)
+    overall = rows if question.scope.by is None else _rows(question, mau_window, point=point, overall=True)
     return answer.result(
         question,
         "active",

@@ -19,7 +19,7 @@ def report(question: Question) -> Result:
     presence.keep(question)
     withheld = answer.group(question)
     rows = presence.rolling(question, 1)
-    counts = [users for _, _, users in presence.rolling(question, 1, overall=True)]
+    counts = [users for _, _, users in presence.overall(question, 1, rows)]
     return answer.result(
         question,
         "dau",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from evlog.errors import UsageError
 from evlog.kernel.quantile import quantile
@@ -47,7 +47,7 @@ NONE, OTHER = "(none)", "(other)"
 
 _TAKEN = """
 WITH told AS (
-         SELECT person, epoch_us(ts) AS ts, seq, event_id, grp, in_range, user_id IS NULL AS userless,
+         SELECT person, epoch_us(ts) AS ts, seq, grp, in_range, user_id IS NULL AS userless,
                 {fills} AS fills
          FROM   seen)
 SELECT *
@@ -65,7 +65,7 @@ WITH entrants AS (
          FROM   (SELECT DISTINCT person FROM taken WHERE fills & 1 = 1 AND person IS NOT NULL))
 SELECT   number, ts, fills{grp}
 FROM     taken JOIN entrants USING (person)
-ORDER BY number, ts, seq, event_id
+ORDER BY number, ts, seq
 """
 
 
@@ -100,11 +100,11 @@ class _Entrants:
 def report(
     question: Question,
     *,
-    steps: tuple[str, ...],
-    window: str | None = "14d",
-    ties: Ties = "step",
-    attribution: Attribution = "first",
-    cut: bool = False,
+    steps: Annotated[tuple[str, ...], "each 'EVENT', 'EVENT|EVENT' or '*', with '[KEY OP VALUE, …]' if need be"],
+    window: Annotated[str | None, "the time from step 1 to the last, such as 7d; none: no limit"] = "14d",
+    ties: Annotated[Ties, "events of one instant: in the order that helps, never both, or as they arrived"] = "step",
+    attribution: Annotated[Attribution, "with --by: the first or the last value along the way"] = "first",
+    cut: Annotated[bool, "only events inside the range count, for later steps too"] = False,
 ) -> Result:
     """Users at each step of the funnel, along each one's best attempt.
 
@@ -141,9 +141,9 @@ def _one_of(option: str, given: str, known: Sequence[str]) -> None:
 
 
 def _read(question: Question, funnel: _Funnel) -> tuple[int, int, int]:
-    """Events that fit a step, those of them without a user, and the steps they fit; keeps them as table `taken`.
+    """Events that fit a step, those of them in the range without a user, and all steps fit; keeps table `taken`.
 
-    Only an event of the range can be step 1.
+    Only an event of the range can be step 1. Events that fit no step are not counted: they never leave the scan.
     """
     pieces: list[str] = []
     params: dict[str, Any] = {}

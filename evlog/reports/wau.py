@@ -37,7 +37,7 @@ def _rolling(question: Question) -> Result:
         rows=rows,
         rule=f"{presence.rule(question)}; wau: distinct users of the 7 days ending that day",
         options={"calendar": False},
-        summary=_summary(question, presence.rolling(question, LENGTH, overall=True)),
+        summary=_summary(question, presence.overall(question, LENGTH, rows)),
         kinds={"wau_avg": "number"},
         definition=presence.short_history(question, LENGTH),
         withheld=withheld,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import xxhash
 
 from evlog.store import durable
 from evlog.store.layout import PART_IDS
@@ -61,6 +62,14 @@ def merged(many: Iterable[Ids]) -> Ids:
     listed = list(many)
     empty = np.empty(0, np.uint64)
     return arranged(Ids(*(np.concatenate([ids[i] for ids in listed] or [empty]) for i in range(3))))
+
+
+def without(ids: Ids, event_ids: Iterable[str]) -> Ids:
+    """The entries of all events but those with these ids."""
+    gone = entries(b"".join(xxhash.xxh3_128_digest(name.encode()) + bytes(8) for name in event_ids))
+    same, other = stored_already(ids, arranged(gone))
+    keep = ~(same | other)
+    return Ids(*(column[keep] for column in ids))
 
 
 def chunks(ids: Ids) -> list[bytes]:

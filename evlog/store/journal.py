@@ -58,6 +58,10 @@ class Staging:
         """Write the staged file `name`; durable after `sync`."""
         self._writer.write(self.file(name), chunks)
 
+    def adopt(self, name: str) -> None:
+        """Make a staged file durable that somebody else wrote."""
+        durable.sync(self.file(name))
+
     def sync(self) -> None:
         """Make every file written so far durable."""
         self._writer.sync()

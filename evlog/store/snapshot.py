@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from evlog.store.layout import SegmentName, Store
 
 T = TypeVar("T")
+Stamp = tuple[int, int, int]
+"""Which file it was: inode, size, mtime."""
+
 _TRIES = 20
 
 
@@ -38,6 +41,7 @@ class Segment:
     day: date
     name: SegmentName
     path: Path
+    stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Part:
 
     day: date
     path: Path
-    stamp: tuple[int, int, int]
+    stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +78,7 @@ class Snapshot:
 
     def holds(self) -> bool:
         """Whether every file is still the one that was seen: what was read from them is then a true answer."""
-        return all(_stamp(part.path) == part.stamp for part in self.cold) and all(
-            segment.path.exists() for segment in self.hot
-        )
+        return all(_stamp(file.path) == file.stamp for file in (*self.cold, *self.hot))
 
 
 def snapshot(store: Store, first: date | None = None, last: date | None = None) -> Snapshot:
@@ -132,8 +134,9 @@ def _staged(store: Store, pending: dict[str, str]) -> Iterator[Segment]:
         tier, _, rest = target.partition("/")
         folder, _, file = rest.partition("/")
         day, name = day_of(folder), segment_name(file)
-        if tier == "events" and day is not None and name is not None and (store.root / source).exists():
-            yield Segment(day, name, store.root / source)
+        stamp = _stamp(store.root / source)
+        if tier == "events" and day is not None and name is not None and stamp is not None:
+            yield Segment(day, name, store.root / source, stamp)
 
 
 def _listed(store: Store) -> Iterator[Segment]:
@@ -143,9 +146,9 @@ def _listed(store: Store) -> Iterator[Segment]:
         if day is None:
             continue
         for file in durable.files(events / folder, ".ndjson"):
-            name = segment_name(file)
-            if name is not None:
-                yield Segment(day, name, events / folder / file)
+            name, stamp = segment_name(file), _stamp(events / folder / file)
+            if name is not None and stamp is not None:
+                yield Segment(day, name, events / folder / file, stamp)
 
 
 def _parts(store: Store, pending: dict[str, str]) -> Iterator[Part]:

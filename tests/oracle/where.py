@@ -36,21 +36,21 @@ def text(value):
 def matches(condition, event):
     """Whether the condition holds for the event (a dict with naive UTC `ts`, and `date`)."""
     value = value_at(event, condition.path)
-    if value is None:
-        return False
-    if condition.op == "exists":
-        return True
+    if value is None or condition.op == "exists":
+        return value is not None
     if condition.op == "~":
         return condition.values[0].lower() in text(value).lower()
-    wanted = list(condition.values)
-    if isinstance(value, datetime):
-        wanted = [datetime.fromisoformat(w).replace(tzinfo=None) for w in wanted]
-    elif condition.op in {"<", "<=", ">", ">="} and NUMBER.fullmatch(wanted[0]) and condition.path != ("date",):
-        if not NUMBER.fullmatch(text(value)):
-            return False
-        return ORDER[condition.op](float(text(value)), float(wanted[0]))
-    else:
-        value = text(value)
+    value, wanted = _comparable(value, condition)
     if condition.op in {"in", "not-in"}:
         return (value in wanted) == (condition.op == "in")
-    return ORDER[condition.op](value, wanted[0])
+    return value is not None and ORDER[condition.op](value, wanted[0])
+
+
+def _comparable(value, condition):
+    """The value and the condition's values as instants, as numbers (None: the value is none), or as text."""
+    if isinstance(value, datetime):
+        return value, [datetime.fromisoformat(wanted).replace(tzinfo=None) for wanted in condition.values]
+    ordered = condition.op in {"<", "<=", ">", ">="} and condition.path != ("date",)
+    if ordered and NUMBER.fullmatch(condition.values[0]):
+        return float(text(value)) if NUMBER.fullmatch(text(value)) else None, [float(condition.values[0])]
+    return text(value), list(condition.values)

@@ -1,0 +1,1 @@
+"""Promises to one person: everything about them out, or gone."""

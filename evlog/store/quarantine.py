@@ -1,0 +1,94 @@
+"""The quarantine: lines that were refused, with their reasons, in immutable files beside their index of hashes."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from evlog.errors import StoreDamaged
+from evlog.store import durable
+from evlog.store.layout import segment_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from evlog.store.layout import SegmentName, Store
+
+SUFFIX = ".rejects"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One line in quarantine, as it was recorded."""
+
+    body: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """What names it: a hash of the line."""
+        return str(self.body["id"])
+
+    @property
+    def code(self) -> str:
+        """The reason code."""
+        return str(self.body["code"])
+
+    @property
+    def whole(self) -> bool:
+        """Whether the line is kept as it came, so that it can be replayed."""
+        return bool(self.body["whole"])
+
+    @property
+    def raw(self) -> bytes:
+        """The line as it came (or what was kept of it)."""
+        if "raw_base64" in self.body:
+            return base64.b64decode(self.body["raw_base64"])
+        return str(self.body["raw"]).encode("utf-8", "surrogatepass")
+
+    @property
+    def says(self) -> str:
+        """What is wrong with it, in words."""
+        return "; ".join(str(problem["says"]) for problem in self.body["problems"])
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of rejects: those of one batch."""
+
+    name: SegmentName
+    path: Path
+
+    def read(self) -> Iterator[Rejected]:
+        """The rejects in it, in the order they came; nothing if the file has gone meanwhile."""
+        try:
+            data = durable.read(self.path)
+        except FileNotFoundError:
+            return
+        for number, line in enumerate(data.splitlines(), 1):
+            try:
+                yield Rejected(orjson.loads(line))
+            except orjson.JSONDecodeError as error:
+                raise StoreDamaged(f"{self.path} line {number} is not a reject") from error
+
+
+def files(store: Store) -> list[File]:
+    """The files of rejects, oldest first."""
+    names = durable.files(store.quarantine, SUFFIX)
+    return [File(name, store.quarantine / file) for file in names if (name := segment_name(file)) is not None]
+
+
+def rejects(store: Store, *, code: str | None = None) -> Iterator[Rejected]:
+    """Every line in quarantine, oldest first; of one reason if `code` is given."""
+    for file in files(store):
+        for found in file.read():
+            if code is None or found.code == code:
+                yield found
+
+
+def record(body: dict[str, Any]) -> bytes:
+    """A reject as a line of quarantine."""
+    return orjson.dumps(body) + b"\n"

@@ -1,0 +1,195 @@
+"""Verification: does every file of the store say what it must, and do they agree? And the mending of what can be.
+
+What `repair` mends is what can be derived: an unapplied commit, a missing or wrong id index, what a dead process left.
+It never touches events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from evlog.event.record import Line, encode, entry
+from evlog.store import durable, ids, journal, locks, parts, quarantine, snapshot, tombstones
+from evlog.store.layout import PART_IDS, day_of, segment_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import date
+    from pathlib import Path
+
+    from evlog.store.layout import Store
+    from evlog.store.snapshot import Part, Segment
+
+
+class _Stored(Line):
+    seq: int = 0
+    received_at: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Stored).decode
+_AT = b',"seq":'
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it must be."""
+
+    path: str
+    says: str
+    repairable: bool = False
+
+
+@dataclass(slots=True)
+class Verified:
+    """What a verification saw."""
+
+    files: int = 0
+    events: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    repaired: list[Finding] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong (any more)."""
+        return not self.findings
+
+
+def verify(
+    store: Store,
+    *,
+    repair: bool = False,  # noqa: FBT001, RUF100 - keyword-only, and the command's own word
+    wait: float | None = 0.0,
+    seen: Callable[[int, int], None] = lambda done, total: None,
+) -> Verified:
+    """Read every file of the store and hold it against the invariants; with `repair`, mend what can be derived."""
+    with locks.maintenance(store, "verify", wait=wait):
+        told = Verified()
+        if repair:
+            with locks.commit(store):
+                told.repaired += [Finding("journal", "an unapplied commit") for _ in range(journal.recover(store))]
+        told.findings += [_pending(record.batch) for record in journal.unapplied(store)]
+        now = snapshot.snapshot(store)
+        total = len(now.hot) + len(now.cold)
+        for number, segment in enumerate(now.hot):
+            _segment(store, segment, told, repair=repair)
+            seen(number + 1, total)
+        for number, part in enumerate(now.cold):
+            _part(store, part, told, repair=repair)
+            seen(len(now.hot) + number + 1, total)
+        _double(store, now, told)
+        _strangers(store, now, told)
+        _rejects(store, told)
+        tombstones.load(store)
+    return told
+
+
+def _pending(batch: int) -> Finding:
+    return Finding(f"journal/{batch:012d}.json", "a commit that was not applied to its end", repairable=True)
+
+
+def _segment(store: Store, segment: Segment, told: Verified, *, repair: bool) -> None:
+    """Every line is a canonical event of its partition, and the index knows exactly these."""
+    name = f"events/date={segment.day}/{segment.name.file('.ndjson')}"
+    found = bytearray()
+    told.files += 1
+    raw = durable.read(segment.path)
+    if not raw.endswith(b"\n"):
+        told.findings.append(Finding(name, "the last line is not whole"))
+    for number, line in enumerate(raw.splitlines(), 1):
+        problem = _line(line, segment.day, found)
+        told.events += 1
+        if problem:
+            told.findings.append(Finding(f"{name} line {number}", problem))
+    path = store.ids(segment.day) / segment.name.file(".ids")
+    _index(store, path, ids.arranged(ids.entries(found)), told, repair=repair)
+
+
+def _line(line: bytes, day: date, found: bytearray) -> str | None:
+    """What is wrong with a stored line; its index entry goes to `found`."""
+    try:
+        event = _decode(line)
+    except msgspec.DecodeError as error:
+        return f"not a stored event: {error}"
+    content = line[: line.rindex(_AT)] + b"}" if _AT in line else line
+    found += entry(event.event_id, content)
+    if event.ts[:10] != day.isoformat():
+        return f"its time {event.ts} belongs to another partition"
+    bare = Line(**{name: getattr(event, name) for name in Line.__struct_fields__})
+    return None if encode(bare) == content else "not in canonical form"
+
+
+def _part(store: Store, part: Part, told: Verified, *, repair: bool) -> None:
+    """A part can be read to its end, holds events of its day only, and the index knows exactly these."""
+    name = f"parquet/date={part.day}/{part.path.name}"
+    told.files += 1
+    found: list[str] = []
+    outside = 0
+    try:
+        parts.covers(part.path)
+        for batch in parts.read(part.path):
+            told.events += batch.num_rows
+            found += batch.column("event_id").to_pylist()
+            outside += sum(ts.date() != part.day for ts in batch.column("ts").to_pylist())
+    except (OSError, ValueError) as error:
+        told.findings.append(Finding(name, f"cannot be read: {error}"))
+        return
+    if outside:
+        told.findings.append(Finding(name, f"{outside} events belong to another partition"))
+    wanted = ids.arranged(ids.entries(b"".join(entry(event_id, b"") for event_id in found)))
+    _index(store, store.ids(part.day) / PART_IDS, wanted, told, repair=repair, contents=False)
+
+
+def _index(store: Store, path: Path, wanted: ids.Ids, told: Verified, *, repair: bool, contents: bool = True) -> None:
+    """An index says what its file holds. The content hashes of a part are history: only the ids are compared."""
+    name = str(path.relative_to(store.root))
+    told.files += 1
+    try:
+        known = ids.load(path)
+        same = (known.high == wanted.high).all() and (known.low == wanted.low).all() if len(known) == len(wanted) else False
+        problem = None if same else f"it knows {len(known)} ids, its file holds {len(wanted)}"
+    except (OSError, ValueError):
+        problem = "it is missing or broken"
+    if problem is None:
+        return
+    if repair and contents:
+        with journal.staging(store) as staged, locks.commit(store):
+            staged.write("ids", ids.chunks(wanted))
+            journal.commit(staged, "repair", [("ids", name)])
+        told.repaired.append(Finding(name, problem))
+    else:
+        told.findings.append(Finding(name, problem, repairable=contents))
+
+
+def _double(store: Store, now: snapshot.Snapshot, told: Verified) -> None:
+    """No event id stands twice in a partition."""
+    index = ids.Index(store)
+    for day in now.days:
+        known = ids.merged(index.known(day))
+        same, other = ids.repeats(known)
+        if twice := int((same | other).sum()):
+            told.findings.append(Finding(f"partition {day}", f"{twice} events stand twice"))
+
+
+def _strangers(store: Store, now: snapshot.Snapshot, told: Verified) -> None:
+    """No file in the tiers that no snapshot sees."""
+    visible = {path for path in (*now.segments, *now.parts)}
+    for path in _tier_files(store):
+        if path not in visible:
+            told.findings.append(Finding(str(path.relative_to(store.root)), "no commit knows this file"))
+
+
+def _tier_files(store: Store) -> Iterator[Path]:
+    for tier in ("events", "parquet"):
+        for folder in durable.folders(store.root / tier):
+            for name in durable.files(store.root / tier / folder, ""):
+                if day_of(folder) is None or tier == "parquet" or segment_name(name) is not None or name:
+                    yield store.root / tier / folder / name
+
+
+def _rejects(store: Store, told: Verified) -> None:
+    for file in quarantine.files(store):
+        told.files += 1
+        sum(1 for _ in file.read())

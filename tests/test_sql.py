@@ -1,0 +1,152 @@
+"""`evlog sql`: one statement that reads is answered, everything else is refused and changes nothing."""
+
+# ruff: noqa: DTZ001 - instants are naive UTC throughout
+
+from datetime import date, datetime
+
+import logs
+import pytest
+
+from evlog.engine import EngineError, Limits, Refused
+from evlog.errors import EvlogError
+from evlog.query import span, sql
+
+NOW = datetime(2026, 3, 1)
+LOG = """
+2026-01-05 09:00 u1 a plan=pro
+2026-01-06 10:00 u2 b plan=free feature=x target=t/1 session_id=s source=web category=c anonymous_id=z
+"""
+COLUMNS = [
+    *("event_id", "ts", "event_type", "category", "user_id", "anonymous_id", "session_id", "target_type", "target_id"),
+    *("feature", "source", "properties", "context", "received_at", "seq", "date"),
+]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store whose path needs quoting, with a part, a segment, and a file beside them."""
+    made = logs.store(tmp_path_factory.mktemp("st o'k") / "s", logs.events(LOG), cold=[date(2026, 1, 6)])
+    (made.root / "beside.csv").write_text("a\n1\n")
+    return made
+
+
+def ask(store, text):
+    return sql.select(store, text, as_of=NOW, limits=Limits(threads=1))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("SELECT count(*), min(date) FROM events", ((2, date(2026, 1, 5)),)),
+        ("FROM events SELECT user_id ORDER BY ts", (("u1",), ("u2",))),
+        ("WITH a AS (SELECT 1 AS x) SELECT * FROM a;", ((1,),)),
+        ("WITH RECURSIVE a AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM a WHERE n < 3) FROM a", ((1,), (2,), (3,))),
+        ("SELECT properties->>'plan' FROM events ORDER BY seq", (("pro",), ("free",))),
+        ("SELECT 'a;b', 1.5, DATE '2026-01-01'", (("a;b", 1.5, date(2026, 1, 1)),)),
+        ("SELECT TIMESTAMPTZ '2026-01-01 12:00:00+01'", ((datetime(2026, 1, 1, 11),),)),
+        ("SELECT [1, 2], {'a': DATE '2026-01-01'}, 'x'::BLOB", (("[1, 2]", '{"a": "2026-01-01"}', "78"),)),
+        ("VALUES (1), (NULL)", ((1,), (None,))),
+    ],
+)
+def test_what_reads_is_answered(store, text, rows):
+    assert ask(store, text).rows == rows
+
+
+def test_the_view_has_the_columns_that_are_promised(store):
+    assert [column.name for column in ask(store, "SELECT * FROM events").columns] == COLUMNS
+    assert [row[0] for row in ask(store, "DESCRIBE events").rows] == COLUMNS
+    row = ask(store, "SELECT * FROM events WHERE event_id = 'e1'").rows[0]
+    assert row[1:11] == (datetime(2026, 1, 6, 10), "b", "c", "u2", "z", "s", "t", "1", "x", "web")
+    assert row[11:] == ('{"plan": "free"}', None, logs.RECEIVED, 1, date(2026, 1, 6))
+
+
+@pytest.mark.parametrize(
+    "text", ["EXPLAIN SELECT 1", "explain /* x */ analyze FROM events", "EXPLAIN (FORMAT json) SELECT 1"]
+)
+def test_plans_are_shown(store, text):
+    assert ask(store, text).columns[0].name == "explain_key"
+
+
+def test_an_empty_store_has_an_empty_view(tmp_path):
+    assert ask(logs.store(tmp_path, []), "SELECT * FROM events").rows == ()
+
+
+COPY = "COPY (SELECT 78 AS x) TO '{part}' (FORMAT parquet, USE_TMP_FILE false)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-- nothing",
+        "SELECT 1; SELECT 2",
+        COPY,
+        f"WITH a AS ({COPY}) SELECT 1",
+        f"EXPLAIN ANALYZE {COPY}",
+        f"EXPLAIN {COPY}",
+        f"EXPLAIN (ANALYZE) WITH a AS ({COPY}) SELECT 1",
+        f"SELECT * FROM (WITH a AS ({COPY}) SELECT 1)",
+        "WITH a AS (INSERT INTO events VALUES (1) RETURNING *) FROM a",
+        "SELECT * FROM query('SELECT 1')",
+        "SELECT * FROM QUERY('SELECT 1')",
+        "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
+        "INSERT INTO events VALUES (1)",
+        "DELETE FROM events",
+        "CREATE TABLE t (x INT)",
+        "DROP VIEW events",
+        "SET threads = 1",
+        "RESET memory_limit",
+        "PRAGMA database_list",
+        "CALL pragma_version()",
+        "ATTACH 'other.db'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "EXPORT DATABASE 'x'",
+        "PREPARE x AS SELECT 1",
+    ],
+)
+def test_what_does_more_than_read_is_refused(store, text):
+    path = store.part(date(2026, 1, 6))
+    before = path.read_bytes()
+    with pytest.raises(Refused) as told:
+        ask(store, text.format(part=str(path).replace("'", "''")))
+    assert told.value.exit_code == 1
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_text('/proc/self/environ')",
+        "SELECT * FROM read_blob('{root}/evlog.json')",
+        "SELECT * FROM '{root}/beside.csv'",
+        "SELECT * FROM read_text('{root}/parquet/date=2026-01-06/../../beside.csv')",
+        "SELECT * FROM glob('{root}/*')",
+        "SELECT * FROM sniff_csv('{root}/beside.csv')",
+        "SELECT * FROM 'https://example.com/x.csv'",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM LOG",  # a variable of this module
+        "SELECT * FROM duckdb_secrets()",
+        "SELECT * FROM enable_profiling()",
+    ],
+)
+def test_nothing_but_the_events_can_be_read(store, text):
+    with pytest.raises(EngineError):
+        ask(store, text.format(root=str(store.root).replace("'", "''")))
+
+
+@pytest.mark.parametrize("text", ["selekt", "SELECT nope FROM events", "SELECT $x", "SELECT 1/'a'"])
+def test_what_cannot_be_answered_is_told_in_a_line(store, text):
+    with pytest.raises(EvlogError) as told:
+        ask(store, text)
+    assert "\n" not in str(told.value)
+
+
+def test_the_ends_of_a_store(store, tmp_path):
+    ends = (datetime(2026, 1, 5, 9), datetime(2026, 1, 6, 10))
+    assert span.held(store) == ends
+    assert span.held(store, until=ends[1]) == (ends[0], ends[0])
+    assert span.held(store, until=ends[0]) is None
+    assert span.held(logs.store(tmp_path, [])) is None
