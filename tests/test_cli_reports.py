@@ -171,7 +171,7 @@ def test_a_funnel_of_the_plan_is_asked_by_its_name(evlog):
 def test_csv_and_ndjson_and_parquet(evlog, tmp_path):
     asked = ["report", "dau", "--all-time"]
     found = list(csv.DictReader(io.StringIO(evlog(*asked, "--format", "csv")[1])))
-    assert [(row["date"], row["dau"]) for row in found][0] == ("2026-03-01", "2")
+    assert (found[0]["date"], found[0]["dau"]) == ("2026-03-01", "2")
     assert [json.loads(text)["dau"] for text in evlog(*asked, "--format", "ndjson")[1].splitlines()] == [2, 1, 1, 2]
     assert evlog(*asked, "--format", "parquet", "--output", "dau.parquet")[0] == 0
     assert (tmp_path / "dau.parquet").read_bytes()[:4] == b"PAR1"
@@ -237,5 +237,5 @@ def test_rejects_are_listed_shown_replayed_and_cleared(evlog, tmp_path):
     assert evlog("rejects", "list")[2] == "nothing was refused\n"
     assert (
         evlog("rejects", "show", "--reason", "bad_jsn")[2]
-        == "evlog: --reason: there is no reason 'bad_jsn'\n       did you mean bad_json?\n"
+        == "evlog: --reason: there is no reason 'bad_jsn'\n       did you mean bad_json or bad_id?\n"
     )

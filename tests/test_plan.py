@@ -215,16 +215,28 @@ def changed(table: dict, path: tuple, value: object, *, name: str | None) -> dic
 
 def as_toml(value: object) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{quoted(key)} = {as_toml(inner)}" for key, inner in value.items() if inner is not None) + "}"
+        return (
+            "{"
+            + ", ".join(f"{quoted(key)} = {as_toml(inner)}" for key, inner in value.items() if inner is not None)
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(as_toml(inner) for inner in value if inner is not None) + "]"
     if isinstance(value, bool):
         return json.dumps(value)
-    return value.isoformat() if isinstance(value, datetime.date) else quoted(value) if isinstance(value, str) else str(value)
+    return (
+        value.isoformat()
+        if isinstance(value, datetime.date)
+        else quoted(value)
+        if isinstance(value, str)
+        else str(value)
+    )
 
 
 def quoted(text: str) -> str:
-    return '"' + "".join(c if c in string.ascii_letters + string.digits + "_ " else f"\\U{ord(c):08x}" for c in text) + '"'
+    return (
+        '"' + "".join(c if c in string.ascii_letters + string.digits + "_ " else f"\\U{ord(c):08x}" for c in text) + '"'
+    )
 
 
 @settings(max_examples=400)
@@ -256,7 +268,9 @@ def test_any_text_gives_a_plan_error_or_a_plan(text: str):
 
 def test_the_fingerprint_follows_what_the_plan_says_and_not_how_it_is_written():
     plan = parse("inactive = ['b', 'a']\n[events.b]\n[events.a]\n[events.a.properties]\nx = 'integer'\ny = 'string'")
-    same = parse("# hello\n[events.a]\nproperties = {y = {type='string'}, x = 'integer'}\nactive = false\n[events.b]\nactive=false")
+    same = parse(
+        "# hello\n[events.a]\nproperties = {y = {type='string'}, x = 'integer'}\nactive = false\n[events.b]\nactive=false"
+    )
     assert plan.fingerprint == same.fingerprint
     changed = parse("inactive = ['b', 'a']\n[events.b]\n[events.a]\n[events.a.properties]\nx = 'number'\ny = 'string'")
     assert changed.fingerprint != plan.fingerprint

@@ -68,7 +68,9 @@ def test_pairs_are_guessed_from_names():
              "Lesson Started", "Lesson Completed", "session_start", "session_end", "session_complete", "page_view", "start", "complete"]  # fmt: skip
     plan = infer(event(kind, target_type=kind.split("_")[0]) for kind in kinds)
     assert dict(plan.pairs) == {
-        "exercise": Pair(start="exercise_start", complete="exercise_complete", abandon="exercise_abandon", target_type="exercise"),
+        "exercise": Pair(
+            start="exercise_start", complete="exercise_complete", abandon="exercise_abandon", target_type="exercise"
+        ),
         "lesson": Pair(start="Lesson Started", complete="Lesson Completed"),
         "prompt": Pair(start="PROMPT_VIEW", complete="PROMPT_SUBMIT", target_type="PROMPT"),
         "tool": Pair(start="tool_open", complete="tool_submit", target_type="tool"),
@@ -107,6 +109,8 @@ def test_events_keep_the_plan_that_was_drawn_from_them(some: list[dict], times: 
     validator = Validator(plan)
     if not plan.is_open:
         named = [one for one in events if one["event_type"] != 'odd"']
-        assert [validator.check(one["event_type"], one, one.get("properties") or {}) for one in named] == [()] * len(named)
+        assert [validator.check(one["event_type"], one, one.get("properties") or {}) for one in named] == [()] * len(
+            named
+        )
     chance.shuffle(events)
     assert dumps(infer(events)) == dumps(plan)

@@ -19,15 +19,33 @@ def types(*names: str) -> str:
     ("names", "told"),
     [
         (["exercise_start", "tool_open", "error", "part_1", "part_2", "signup"], []),
-        (["TOOL_OPEN", "PAGE_VIEW", "page_close"], ["warning events.page_close: not in SCREAMING_SNAKE as the others are: PAGE_CLOSE"]),
+        (
+            ["TOOL_OPEN", "PAGE_VIEW", "page_close"],
+            ["warning events.page_close: not in SCREAMING_SNAKE as the others are: PAGE_CLOSE"],
+        ),
         (["tool_open", "pageView"], ["warning events.pageView: not in snake_case as the others are: page_view"]),
-        (["tool_open", "Page Viewed"], ['warning events."Page Viewed": not in snake_case as the others are: page_viewed']),
+        (
+            ["tool_open", "Page Viewed"],
+            ['warning events."Page Viewed": not in snake_case as the others are: page_viewed'],
+        ),
         (["start_exercise"], ["note events.start_exercise: name the object first, then the action: exercise_start"]),
         (["post_liked", "search_opened"], []),
-        (["exercise_start", "exercise_started"], ["warning events.exercise_started: perhaps the same as exercise_start: another form of the word"]),
-        (["exercise_start", "exercise_strat"], ["warning events.exercise_strat: perhaps the same as exercise_start: one letter"]),
-        (["exercise_start", "exercise_stat"], ["warning events.exercise_stat: perhaps the same as exercise_start: one letter"]),
-        (["exercise_start", "exercise_stirt"], ["warning events.exercise_stirt: perhaps the same as exercise_start: one letter"]),
+        (
+            ["exercise_start", "exercise_started"],
+            ["warning events.exercise_started: perhaps the same as exercise_start: another form of the word"],
+        ),
+        (
+            ["exercise_start", "exercise_strat"],
+            ["warning events.exercise_strat: perhaps the same as exercise_start: one letter"],
+        ),
+        (
+            ["exercise_start", "exercise_stat"],
+            ["warning events.exercise_stat: perhaps the same as exercise_start: one letter"],
+        ),
+        (
+            ["exercise_start", "exercise_stirt"],
+            ["warning events.exercise_stirt: perhaps the same as exercise_start: one letter"],
+        ),
         (["exercise_stop", "exercise_start"], []),
         (["step_a", "step_b"], []),
     ],
@@ -45,7 +63,9 @@ def test_spelling_is_told_once():
 
 
 def test_references_to_nothing():
-    text = types("a_x", "b_y") + """
+    text = (
+        types("a_x", "b_y")
+        + """
     [pairs.p]
     start = "a_x"
     complete = "nope"
@@ -53,6 +73,7 @@ def test_references_to_nothing():
     [funnels.f]
     steps = ["a_x|gone[x=1]", "*", "b_y"]
     """
+    )
     assert found('inactive = ["who"]\n' + text) == [
         "error funnels.f: the plan has no event type gone",
         "error inactive: the plan has no event type who",
@@ -63,7 +84,9 @@ def test_references_to_nothing():
 
 
 def test_personal_data_and_one_name_with_several_types():
-    text = types("a_x", "b_y") + """
+    text = (
+        types("a_x", "b_y")
+        + """
     [events.a_x.properties]
     email = "string"
     user_name = { type = "string", pii = "allow" }
@@ -75,6 +98,7 @@ def test_personal_data_and_one_name_with_several_types():
     n = "string"
     one = { type = "string", one_of = ["x"] }
     """
+    )
     assert found(text) == [
         'warning events.a_x.properties.email: personal data by its name: drop it, or say pii = "allow"',
         'warning events.a_x.properties.phone: personal data by its name: drop it, or say pii = "allow"',

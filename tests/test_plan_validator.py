@@ -124,7 +124,10 @@ def test_what_came_is_shown_short():
 def test_an_unknown_type_is_refused_with_the_one_that_was_meant():
     (problem,) = VALIDATOR.check("exercise_complet", FIELDS, {})
     assert problem.code == "unknown_type"
-    assert problem.says == 'event_type: expected an event type of the plan (did you mean exercise_complete?), got "exercise_complet"'
+    assert (
+        problem.says
+        == 'event_type: expected an event type of the plan (did you mean exercise_complete?), got "exercise_complet"'
+    )
     for number in range(2000):  # hints run out, problems do not
         (problem,) = VALIDATOR.check(f"x{number}", FIELDS, {})
     assert problem.says == 'event_type: expected an event type of the plan, got "x1999"'
@@ -150,11 +153,26 @@ def test_fast_types_are_those_that_a_decode_checks_entirely():
     line = '{"s":"x","a":1,"$b-c d":7,"Ärger":null,"contact_email":"q"}'.encode()
     held = msgspec.json.decode(line, type=shape)
     assert msgspec.json.encode(held) == '{"$b-c d":7,"a":1,"contact_email":"q","s":"x","Ärger":null}'.encode()
-    for bad in (b'{"a":1}', b'{"s":"xxxx"}', b'{"s":"x","a":2.5}', b'{"s":"x","zz":1}', b'{"s":"x","$b-c d":9223372036854775808}'):
+    for bad in (
+        b'{"a":1}',
+        b'{"s":"xxxx"}',
+        b'{"s":"x","a":2.5}',
+        b'{"s":"x","zz":1}',
+        b'{"s":"x","$b-c d":9223372036854775808}',
+    ):
         with pytest.raises(msgspec.ValidationError):
             msgspec.json.decode(bad, type=shape)
-    assert Validator(Plan(events={"a": EventRule(properties={"email": Property(type="string")})})).fast_types() == frozenset()
-    for rule in ({"type": "string", "pattern": "x"}, {"type": "instant"}, {"type": "object"}, {"type": "array"}, {"type": "any"}):
+    assert (
+        Validator(Plan(events={"a": EventRule(properties={"email": Property(type="string")})})).fast_types()
+        == frozenset()
+    )
+    for rule in (
+        {"type": "string", "pattern": "x"},
+        {"type": "instant"},
+        {"type": "object"},
+        {"type": "array"},
+        {"type": "any"},
+    ):
         assert Validator(Plan(events={"a": EventRule(properties={"x": Property(**rule)})})).fast_types() == frozenset()
 
 
@@ -209,7 +227,9 @@ def events_of(draw: st.DrawFn, rule: EventRule) -> dict:
         for name, wanted in rule.properties.items()
         if wanted.required or draw(st.booleans())
     }
-    return held | (draw(st.dictionaries(NAMES | st.just("stranger"), VALUES, max_size=1)) if draw(st.booleans()) else {})
+    return held | (
+        draw(st.dictionaries(NAMES | st.just("stranger"), VALUES, max_size=1)) if draw(st.booleans()) else {}
+    )
 
 
 def reads_as_time(value: object) -> bool:

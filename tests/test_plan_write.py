@@ -15,7 +15,10 @@ RULE = EventRule(
     category="tool",
     description='says "hi"\nand \\ more',
     required=("user_id",),
-    properties={"n": Property(type="integer", min=0, required=True), "$a b": Property(type="string", one_of=("x", "ü"))},
+    properties={
+        "n": Property(type="integer", min=0, required=True),
+        "$a b": Property(type="string", one_of=("x", "ü")),
+    },
 )
 FILE = """\
 # my plan
@@ -55,7 +58,9 @@ def test_a_plan_is_written_as_people_write_it():
     assert dumps(Plan.open()) == "\n"
 
 
-NAME = st.text(alphabet='ab_ .-ü$"\\\x7f\n', min_size=1, max_size=4).filter(lambda name: name.strip() and not set(name) & set('"\\\n'))
+NAME = st.text(alphabet='ab_ .-ü$"\\\x7f\n', min_size=1, max_size=4).filter(
+    lambda name: name.strip() and not set(name) & set('"\\\n')
+)
 WORD = st.text(alphabet='ab"\\\n\t ü\x7f😀', min_size=1, max_size=5).filter(str.strip)
 
 

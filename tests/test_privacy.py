@@ -37,7 +37,16 @@ def test_a_harmless_key_stays(key: str):
 
 
 def test_what_tells_nothing_stays():
-    held = {"tokens": 512, "token": 3, "name": None, "email": "", "phone": True, "mobile": 1, "address": {"lat": 1.5}, "ips": []}
+    held = {
+        "tokens": 512,
+        "token": 3,
+        "name": None,
+        "email": "",
+        "phone": True,
+        "mobile": 1,
+        "address": {"lat": 1.5},
+        "ips": [],
+    }
     assert Guard().clean(held) == (held, ())
 
 
@@ -48,7 +57,11 @@ def test_digits_go_under_a_key_for_digits():
 
 
 def test_depth_and_lists_make_no_difference_and_the_input_stays():
-    held = {"a": {"b": [{"email": "x"}, {"email": "y", "n": 1}]}, "contacts": ["call q@w.de now"], "name": {"first": ["Bob", 5]}}
+    held = {
+        "a": {"b": [{"email": "x"}, {"email": "y", "n": 1}]},
+        "contacts": ["call q@w.de now"],
+        "name": {"first": ["Bob", 5]},
+    }
     before = json.dumps(held)
     cleaned, hits = Guard().clean(held, "context")
     assert cleaned == {
@@ -122,7 +135,11 @@ def test_allow_touches_nothing_and_what_is_allowed_is_let_through():
     held = {"name": "bob@x.com", "first_name": "Bob", "a": {"Name": "Al"}}
     assert Guard("allow").clean(held) == (held, ())
     assert Guard(allow=["NAME"]).clean(held)[0] == {**held, "first_name": REDACTED}
-    assert Guard().clean(held, allow={"name"})[0] == {"name": "bob@x.com", "first_name": REDACTED, "a": {"Name": REDACTED}}
+    assert Guard().clean(held, allow={"name"})[0] == {
+        "name": "bob@x.com",
+        "first_name": REDACTED,
+        "a": {"Name": REDACTED},
+    }
     assert Guard(allow=["first-name", "name"]).clean(held) == (held, ())
 
 

@@ -122,7 +122,9 @@ def _meant(one: str, other: str) -> bool:
     """Whether two names differ on purpose: by digits (`part_1`, `part_2`) or a lone letter (`start_x`, `start_y`)."""
     if sorted(filter(str.isdigit, one)) != sorted(filter(str.isdigit, other)):
         return True
-    return any(len(word) == len(twin) == 1 and word != twin for word, twin in zip(words(one), words(other), strict=False))
+    return any(
+        len(word) == len(twin) == 1 and word != twin for word, twin in zip(words(one), words(other), strict=False)
+    )
 
 
 def _properties(plan: Plan) -> Iterator[Finding]:
