@@ -99,5 +99,4 @@ def test_one_place_says_what_went_wrong(evlog, monkeypatch, raised, code, says):
         raise raised
 
     monkeypatch.setattr(settings, "resolve", fails)
-    monkeypatch.setattr("evlog.cli.run._let_go", lambda: None)
     assert evlog("config") == (code, "", says)

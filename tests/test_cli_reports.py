@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import signal
 import sys
 from datetime import datetime
@@ -12,7 +13,9 @@ from datetime import datetime
 import pytest
 
 from evlog.cli import clock
+from evlog.cli.app import loaded
 from evlog.cli.run import run
+from evlog.cli.table import COMMANDS
 
 NOW = datetime(2026, 3, 10, 12, 30, 15, 999)  # noqa: DTZ001 - naive UTC
 PLAN = """
@@ -185,7 +188,9 @@ def test_the_same_question_gives_the_same_bytes(evlog):
 def test_sql_reads_and_only_reads(evlog):
     code, out, _ = evlog("sql", "SELECT count(*) AS n FROM events", "--format", "json")
     assert (code, json.loads(out)) == (0, {"report": "sql", "rows": [{"n": 8}]})
-    assert evlog("sql", "CREATE TABLE x AS SELECT 1")[0] == 2
+    code, out, err = evlog("sql", "CREATE TABLE x AS SELECT 1")
+    assert (code, out) == (1, "")
+    assert err.startswith("evlog: only one SELECT, EXPLAIN or DESCRIBE is run")
 
 
 def test_purge_takes_more_than_half_only_when_told(evlog, tmp_path):
@@ -239,3 +244,64 @@ def test_rejects_are_listed_shown_replayed_and_cleared(evlog, tmp_path):
         evlog("rejects", "show", "--reason", "bad_jsn")[2]
         == "evlog: --reason: there is no reason 'bad_jsn'\n       did you mean bad_json or bad_id?\n"
     )
+
+
+def test_an_answer_says_how_many_lines_of_its_range_are_quarantined(evlog, tmp_path):
+    assert json.loads(evlog("report", "dau", "--format", "json")[1])["definition"]["quarantined"] == 0
+    (tmp_path / "bad.ndjson").write_text("torn\n[1]\n")
+    evlog("ingest", "bad.ndjson", "--quiet")
+    assert json.loads(evlog("report", "dau", "--format", "json")[1])["definition"]["quarantined"] == 2
+    early = evlog("report", "dau", "--format", "json", "--to", "2026-03-04", "--from", "2026-03-01")[1]
+    assert json.loads(early)["definition"]["quarantined"] == 0
+
+
+def test_ids_come_from_stdin_and_erasure_asks_first(evlog, tmp_path, monkeypatch):
+    assert len(evlog("user", "export", "u1")[1].splitlines()) == 4
+    monkeypatch.setattr(sys, "stdin", io.StringIO("u1\n\nu2\r\n"))
+    assert len(evlog("user", "export", "-")[1].splitlines()) == 6
+    code, out, err = evlog("user", "delete", "u1")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[0] == "evlog: erase user u1 from every tier for good?"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("u1\nu2\n"))
+    code, out, err = evlog("user", "delete", "-", "--yes", "--format", "json")
+    found = json.loads(out)["summary"]
+    assert (code, found["users"], found["removed_events"], found["found"]) == (0, 2, 6, 0)
+    assert err.startswith("a scan of ")
+    assert evlog("user", "export", "u1") == (0, "", "")
+    assert evlog("ingest", "log.ndjson", "--format", "json")[0] == 0
+    assert evlog("user", "export", "u1") == (0, "", "")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert evlog("user", "delete", "-", "--yes")[0] == 2
+
+
+def test_status_and_verify(evlog, tmp_path):
+    found = json.loads(evlog("status", "--format", "json")[1])
+    assert (found["rows"][0]["events"], found["rows"][0]["to_compact"]) == (8, 4)
+    assert evlog("status")[2] == "4 closed days wait for: evlog compact\n"
+    assert evlog("verify")[::2] == (0, "everything holds\n")
+    [segment] = tmp_path.glob("evlog-data/events/date=2026-03-01/*.ndjson")
+    segment.write_text("torn\n")
+    code, out, _ = evlog("verify", "--format", "json")
+    assert code == 1
+    assert any("date=2026-03-01" in row["path"] for row in rows(out))
+
+
+def examples(table=COMMANDS):
+    for name, entry in table.items():
+        if entry.inner:
+            yield from examples(entry.inner)
+        elif name != "report":
+            yield name, entry
+
+
+@pytest.mark.parametrize(("name", "entry"), list(examples()), ids=lambda value: value if isinstance(value, str) else "")
+def test_the_example_of_every_command_works(evlog, tmp_path, monkeypatch, name, entry):
+    (tmp_path / "events.ndjson").write_text(LOG)
+    epilog = loaded(name, entry).epilog
+    [example] = [text.strip() for text in epilog[: epilog.index("Exit codes")].splitlines() if "evlog" in text]
+    words = shlex.split(example)[1:]
+    if "<" in words:
+        monkeypatch.setattr(sys, "stdin", (tmp_path / words[-1]).open())
+        words = words[:-2]
+    code, _, err = evlog(*words)
+    assert (code, "evlog: " in err) == (0, False), err

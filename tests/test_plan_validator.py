@@ -21,6 +21,7 @@ PLAN = parse(
     [events.exercise_complete.properties]
     duration_ms = { type = "integer", min = 0, required = true }
     score = { type = "number", min = 0, max = 1.5 }
+    ratio = { type = "number", min = 0.5 }
     mode = { type = "string", one_of = ["solo", "group"] }
     level = { type = "integer", one_of = [1, 2, 3] }
     note = { type = "string", max_length = 5 }
@@ -79,13 +80,14 @@ def test_a_good_event_has_no_problem(more: dict):
         ({"score": 1.6}, "bad_property properties.score: expected a number between 0 and 1.5, got 1.6"),
         ({"score": 2}, "bad_property properties.score: expected a number between 0 and 1.5, got 2"),
         ({"score": False}, "bad_property properties.score: expected a number between 0 and 1.5, got false"),
+        ({"ratio": 0}, "bad_property properties.ratio: expected a number >= 0.5, got 0"),
         ({"mode": "duo"}, 'bad_property properties.mode: expected one of "solo", "group", got "duo"'),
         ({"level": True}, "bad_property properties.level: expected one of 1, 2, 3, got true"),
         ({"level": 1.0}, "bad_property properties.level: expected one of 1, 2, 3, got 1.0"),
         ({"note": "abcdef"}, "bad_property properties.note: expected a string of at most 5 characters, got 6 characters"),
         ({"code": "ABCD"}, 'bad_property properties.code: expected a string that matches "[A-Z]{3}|[a-z]{2}", got "ABCD"'),
         ({"code": 3}, 'bad_property properties.code: expected a string that matches "[A-Z]{3}|[a-z]{2}", got 3'),
-        ({"at": "soon"}, "bad_property properties.at: expected a time like 2026-01-31T09:30:00Z, or an epoch number between 2000 and 2100, got \"soon\""),
+        ({"at": "soon"}, 'bad_property properties.at: expected a time like 2026-01-31T09:30:00Z, or an epoch number between 2000 and 2100, got "soon"'),
         ({"ok": 1}, "bad_property properties.ok: expected true or false, got 1"),
         ({"tags": [1, 2, 3]}, "bad_property properties.tags: expected an array of at most 2 items, got 3 items"),
         ({"tags": {}}, "bad_property properties.tags: expected an array of at most 2 items, got an object"),

@@ -9,19 +9,112 @@ from hypothesis import strategies as st
 
 from evlog.event.privacy import REDACTED, Guard, family, is_personal, without_mails
 
-PERSONAL = """
-    name first_name lastName FullName surname email E-Mail userEmail user_email useremail contact.email emailAddress emails
-    phone phoneNumber PHONE user-phone tel mobile ip IP ip_address ipAddress IPAddress clientIP client_ip clientip
-    $ip userIPv4 remote_addr REMOTE_ADDR x_forwarded_for X-Forwarded-For address street home_address ssn passport
-    passportNumber password PASSWD userPassword secret client_secret token accessToken access_token accesstoken
-    refresh_token api_key apiKey APIKey x-api-key Authorization cookie cookies creditCardNumber credit_card card_number
-    cvv iban birthdate date_of_birth username user_name customer_name
-""".split()
-HARMLESS = """
-    event_name page_name filename file_name tool_name feature_name name_count tokens_used token_count email_sent emailSent
-    is_email_verified ip_anonymized ip_country hotel hostel description ship tip zip membership recipe phonetic mailbox_size
-    passwordHash streetlight duration_ms status message target_id secretary addressed_at cell pin locale platform
-""".split()
+PERSONAL = [
+    "name",
+    "first_name",
+    "lastName",
+    "FullName",
+    "surname",
+    "email",
+    "E-Mail",
+    "userEmail",
+    "user_email",
+    "useremail",
+    "contact.email",
+    "emailAddress",
+    "emails",
+    "phone",
+    "phoneNumber",
+    "PHONE",
+    "user-phone",
+    "tel",
+    "mobile",
+    "ip",
+    "IP",
+    "ip_address",
+    "ipAddress",
+    "IPAddress",
+    "clientIP",
+    "client_ip",
+    "clientip",
+    "$ip",
+    "userIPv4",
+    "remote_addr",
+    "REMOTE_ADDR",
+    "x_forwarded_for",
+    "X-Forwarded-For",
+    "address",
+    "street",
+    "home_address",
+    "ssn",
+    "passport",
+    "passportNumber",
+    "password",
+    "PASSWD",
+    "userPassword",
+    "secret",
+    "client_secret",
+    "token",
+    "accessToken",
+    "access_token",
+    "accesstoken",
+    "refresh_token",
+    "api_key",
+    "apiKey",
+    "APIKey",
+    "x-api-key",
+    "Authorization",
+    "cookie",
+    "cookies",
+    "creditCardNumber",
+    "credit_card",
+    "card_number",
+    "cvv",
+    "iban",
+    "birthdate",
+    "date_of_birth",
+    "username",
+    "user_name",
+    "customer_name",
+]
+HARMLESS = [
+    "event_name",
+    "page_name",
+    "filename",
+    "file_name",
+    "tool_name",
+    "feature_name",
+    "name_count",
+    "tokens_used",
+    "token_count",
+    "email_sent",
+    "emailSent",
+    "is_email_verified",
+    "ip_anonymized",
+    "ip_country",
+    "hotel",
+    "hostel",
+    "description",
+    "ship",
+    "tip",
+    "zip",
+    "membership",
+    "recipe",
+    "phonetic",
+    "mailbox_size",
+    "passwordHash",
+    "streetlight",
+    "duration_ms",
+    "status",
+    "message",
+    "target_id",
+    "secretary",
+    "addressed_at",
+    "cell",
+    "pin",
+    "locale",
+    "platform",
+]
 
 
 @pytest.mark.parametrize("key", PERSONAL)
@@ -164,18 +257,18 @@ def test_safe_keys_say_what_the_names_say_and_remember_only_so_much():
         (r'{"event_data":"{\"name\": \"Bob\", \"n\": 3}"}', '{"event_data":{"name":"[redacted]","n":3}}'),
         ('{"email":"a@b.co","x":1,"phone": 12345, "ok":{"name" : "Bob \\" x", oops', '{"email":"[redacted]","x":1,"phone": "[redacted]", "ok":{"name" : "[redacted]", oops'),
         ('{"note":"bob@x.com", "token": "abc', '{"note":"[redacted]", "token": "[redacted]"'),
-        ("\ud800 bob@x.com", "\ud800 [redacted]"),
+        ("\ufffd bob@x.com", "\ufffd [redacted]"),
     ],
 )  # fmt: skip
 def test_a_line_for_the_quarantine_loses_what_is_personal(raw: str, kept: str):
-    assert Guard("reject").clean_text(raw) == kept
-    assert Guard("allow").clean_text(raw) == raw
+    assert Guard("reject").redacted_line(raw.encode()) == kept.encode()
+    assert Guard("allow").redacted_line(raw.encode()) == raw.encode()
 
 
 def test_nesting_in_a_line_is_cut_and_never_a_crash():
     deep = "[" * 500 + "]" * 500
-    assert Guard().clean_text(json.dumps({"a": deep, "b": json.dumps({"c": deep})}))
-    assert Guard().clean_text("[" * 5000)
+    assert Guard().redacted_line(json.dumps({"a": deep, "b": json.dumps({"c": deep})}).encode())
+    assert Guard().redacted_line(b"[" * 5000)
 
 
 SECRET = st.sampled_from(["Bob", "bob@example.com", "203.0.113.7", "0171 234567"])
@@ -206,7 +299,7 @@ def test_cleaning_twice_is_cleaning_once(held: dict, mode: str):
 def shape(value: object) -> object:
     """How a value is built, names and leaves apart."""
     if isinstance(value, dict):
-        return sorted((repr(shape(inner)) for inner in value.values()))
+        return sorted(repr(shape(inner)) for inner in value.values())
     return [shape(inner) for inner in value] if isinstance(value, list) else None
 
 
@@ -222,5 +315,5 @@ def test_mails_are_found_as_the_naive_pattern_finds_them(text: str):
 @given(st.text(max_size=60) | st.text(alphabet='{}[]":,\\ abn@.co', max_size=60))
 def test_any_text_can_be_cleaned(text: str):
     guard = Guard()
-    assert isinstance(guard.clean_text(text), str)
+    assert isinstance(guard.redacted_line(text.encode()), bytes)
     family(text)

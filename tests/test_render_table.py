@@ -16,7 +16,9 @@ from rich.cells import cell_len
 from evlog.query.result import Column
 from evlog.render import write
 from evlog.render.chart import bar, sparkline
+from evlog.render.fit import fitted
 from evlog.render.footer import packed
+from evlog.render.lanes import lanes
 from evlog.render.style import ASCII, UNICODE, Style
 from evlog.render.table import text
 
@@ -53,17 +55,18 @@ def test_a_pipe_gets_no_colour_and_no_trailing_blanks():
 
 
 def test_the_environment_changes_nothing(monkeypatch):
-    expected = text(FUNNEL, Style(width=100))
+    styles = [Style(width=100), Style(width=100, colour=True), Style()]
+    expected = [text(FUNNEL, style) for style in styles]
     for name, value in {
         "COLUMNS": "20",
         "FORCE_COLOR": "1",
-        "NO_COLOR": "",
+        "NO_COLOR": "1",
         "TERM": "dumb",
         "JUPYTER_COLUMNS": "9",
     }.items():
         monkeypatch.setitem(os.environ, name, value)
-    assert text(FUNNEL, Style(width=100)) == expected
-    assert "\x1b[" in text(FUNNEL, Style(width=100, colour=True))
+    assert [text(FUNNEL, style) for style in styles] == expected
+    assert "\x1b[36m" in expected[1] or "\x1b[33m" in expected[1]
 
 
 def test_markup_in_data_is_text():
@@ -111,6 +114,27 @@ def test_the_bar_gives_way_before_the_text_folds():
     assert "part-3/reflection ⚠" in narrow
 
 
+@pytest.mark.parametrize("result", [DAU, ACTIVE, FUNNEL, DROPOFF], ids=lambda result: result.report)
+def test_no_width_breaks_a_number_or_a_date(result):
+    whole = text(replace(result, summary={}, definition={}), Style()).split("\n")[2 : 2 + len(result.rows)]
+    numbers = set(re.findall(r"[0-9][0-9,.%-]*[0-9%]", "\n".join(whole))) - {"1"}
+    for width in range(30, 150):  # a record of less width folds
+        printed = text(replace(result, summary={}, definition={}), Style(width=width))
+        assert not {number for number in numbers if number not in printed}, width
+
+
+@given(results(), st.integers(20, 200), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_a_layout_takes_no_more_than_there_is_and_breaks_only_what_folds(result, width, bar):
+    long, short = lanes(result, UNICODE), lanes(result, UNICODE, short=True)
+    layout = fitted(long, short, width=width, bar=bar, measure=cell_len)
+    if layout is None:
+        return
+    assert sum(layout.widths) + layout.gap * (len(long) - 1) + (layout.gap + layout.bar) * (layout.bar > 0) <= width
+    for lane, given_width in zip(short if layout.short else long, layout.widths, strict=True):
+        assert lane.folds or all(cell_len(cell) <= given_width for cell in lane.cells)
+
+
 def test_where_no_table_fits_each_row_stands_by_itself():
     printed = text(FUNNEL, Style(width=40))
     assert "── 2\n" in printed
@@ -139,6 +163,7 @@ def test_sparklines_of_a_long_series_fill_the_terminal_and_no_more(width):
     assert all(cell_len(line) <= width for line in lines)
     if width >= 80:
         assert next(cell_len(line) for line in lines if line.endswith("0 to 998")) == width
+        assert len(lines) == 2 + len(rows) + 1 + 3 + 1
 
 
 def test_no_rows_and_no_columns():

@@ -7,9 +7,12 @@ from datetime import date, datetime
 import logs
 import pytest
 
+from evlog import engine
 from evlog.engine import EngineError, Limits, Refused
 from evlog.errors import EvlogError
-from evlog.query import span, sql
+from evlog.query import span, sql, view
+from evlog.store.layout import SEQ_BITS, SegmentName
+from evlog.store.snapshot import Segment
 
 NOW = datetime(2026, 3, 1)
 LOG = """
@@ -142,6 +145,19 @@ def test_what_cannot_be_answered_is_told_in_a_line(store, text):
     with pytest.raises(EvlogError) as told:
         ask(store, text)
     assert "\n" not in str(told.value)
+
+
+def test_a_segment_says_with_its_name_when_and_in_which_batch_its_events_came(tmp_path):
+    segments = []
+    for batch in (7, 3):
+        name = SegmentName(batch, f"2026010{batch}T000000S000001Z", 0)
+        path = tmp_path / f"{batch}.staged"
+        path.write_text('{"event_type":"a","event_id":"e","ts":"2026-01-01T00:00:00.000000Z","seq":2}\n')
+        segments.append(Segment(date(2026, 1, 1), name, path, (0, 0, 0)))
+    events, params = view.relation(segments, [])
+    with engine.connect(Limits(threads=1)) as opened:
+        rows = opened.rows(f"SELECT seq, received_at FROM ({events}) ORDER BY seq", params)
+    assert rows == [(batch * 2**SEQ_BITS + 2, datetime(2026, 1, batch, 0, 0, 0, 1)) for batch in (3, 7)]
 
 
 def test_the_ends_of_a_store(store, tmp_path):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SETTINGS = ("days", "as_of", "tz", "week_start", "plan")
 _TABLE_GROUPS = 20  # a table shows that many groups, and the rest as one
 _PREFIX = "ask__"
+_COUNTABLE = 16 << 20  # bytes of quarantine that are read to be counted
 
 
 def parameters() -> list[inspect.Parameter]:
@@ -48,8 +49,9 @@ def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Sc
     asked = {name.removeprefix(_PREFIX): given.pop(name) for name in list(given) if name.startswith(_PREFIX)}
     plan = call.plan()
     top = asked["top"] or (_TABLE_GROUPS if table and asked["by"] else None)
+    covered = window(call, store, asked)
     return Scope(
-        window(call, store, asked),
+        covered,
         where=tuple(where.parse(text) for text in asked["where"]),
         by=asked["by"],
         top=top,
@@ -57,6 +59,7 @@ def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Sc
         include_anon=asked["include_anon"],
         inactive=tuple(sorted(plan.inactive_types)) if plan else (),
         active_events=tuple(asked["active_events"]),
+        quarantined=_quarantined(store, covered),
         pairs=tuple(Pair(p.start, p.complete, duration(p.abandon_after)) for p in _pairs(plan)),
     )
 
@@ -106,3 +109,22 @@ def _held(store: Store, *, until: datetime | None = None) -> tuple[datetime, dat
 
 def _pairs(plan: Plan | None) -> list[Any]:
     return list(plan.pairs.values()) if plan else []
+
+
+def _quarantined(store: Store, covered: Window) -> int | None:
+    """How many lines of the window are quarantined, by the day of their event, or else of their coming.
+
+    None where there are so many that counting them would take longer than the question.
+    """
+    from evlog.store import quarantine
+
+    files = quarantine.files(store)
+    try:
+        size = sum(file.path.stat().st_size for file in files)
+    except FileNotFoundError:  # replayed or purged just now
+        return _quarantined(store, covered)
+    if size > _COUNTABLE:
+        return None
+    first, last = covered.first.isoformat(), covered.last.isoformat()
+    days = (str(found.body["day"] or found.body["received_at"])[:10] for file in files for found in file.read())
+    return sum(first <= day <= last for day in days)

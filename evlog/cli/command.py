@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
 
     from evlog.cli.call import Call
+    from evlog.cli.printing import Format
 
 Function = TypeVar("Function", bound="Callable[..., int | None]")
 
@@ -42,7 +43,7 @@ class About:
     example: str
     exits: tuple[int, ...] = ()
     settings: tuple[str, ...] = ()
-    prints: bool = False
+    prints: Format | None = None  # the format it prints in unless told otherwise
 
     @property
     def epilog(self) -> str:
@@ -54,7 +55,7 @@ class About:
 
 
 def command(
-    *, example: str, exits: tuple[int, ...] = (1,), settings: tuple[str, ...] = (), prints: bool = False
+    *, example: str, exits: tuple[int, ...] = (1,), settings: tuple[str, ...] = (), prints: Format | None = None
 ) -> Callable[[Function], Function]:
     """Mark a function as a command; `settings` names those it takes as flags, with `prints` it takes `--format` too."""
 
@@ -101,10 +102,10 @@ def built(name: str, function: Callable[..., int | None]) -> TyperCommand:
     """The typer command of a function marked with `command`."""
     about: About = function.__dict__["about"]
     parameters = [*own_parameters(function), *map(setting, about.settings)]
-    if about.prints:
+    if about.prints is not None:
         from evlog.cli import printing
 
-        parameters += printing.parameters()
+        parameters += printing.parameters(about.prints)
     return built_from(name, function, parameters, about, help_=inspect.getdoc(function) or "")
 
 

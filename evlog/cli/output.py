@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -44,8 +45,9 @@ class Output:
             sys.stderr.write(f"{escape(text)}\n")
 
     def error(self, message: str, hint: str | None) -> None:
-        """Say what went wrong."""
-        sys.stdout.flush()
+        """Say what went wrong; that stdout cannot be written may be it."""
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
         complain(message, hint, sys.stderr)
 
     def result(self, result: Result, shape: Shape, *, bare: bool = False) -> None:

@@ -33,22 +33,12 @@ class Shape:
         return self.format == "table"
 
 
-def parameters() -> list[inspect.Parameter]:
+def parameters(default: Format = "table") -> list[inspect.Parameter]:
     """The options that say how an answer is printed."""
     formats = "|".join(get_args(Format))
     return [
-        option(
-            "print__format",
-            Format,
-            "table",
-            "--format",
-            metavar=formats,
-            show_default=False,
-            help="How rows are printed.",
-        ),
-        option(
-            "print__output", str | None, None, "--output", metavar="FILE", help="Write to FILE, whole or not at all."
-        ),
+        option("print__format", Format, default, "--format", metavar=formats, help="How rows are printed."),
+        option("print__output", str | None, None, "--output", metavar="FILE", help="Write to FILE, whole or not."),
         flag("print__raw_csv", "--raw-csv", "Leave cells of CSV that a spreadsheet would run as formulas."),
     ]
 

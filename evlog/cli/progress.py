@@ -23,7 +23,9 @@ class Seen(Protocol):
 
 
 @contextmanager
-def progress(out: Output, what: str, total: int | None, *, unit: Literal["bytes", "days"] = "bytes") -> Iterator[Seen]:
+def progress(
+    out: Output, what: str, total: int | None, *, unit: Literal["bytes", "days", "files"] = "bytes"
+) -> Iterator[Seen]:
     """Yield what hears of progress towards `total` (None: not known yet)."""
     if out.quiet or not sys.stderr.isatty():
         yield lambda _done, _total=None: None

@@ -36,8 +36,7 @@ def run(words: Sequence[str]) -> int:
         code = _answered(list(words), call)
         sys.stdout.flush()
     except BrokenPipeError:
-        _let_go()
-        return 0
+        return 0  # who listened has heard enough
     except (EvlogError, OSError, MemoryError, KeyboardInterrupt, _PARSER_FAULT) as error:
         return _told(error, call)
     return code
@@ -63,13 +62,4 @@ def _told(error: BaseException, call: Call) -> int:
     said = fault(error, call)
     with contextlib.suppress(OSError):  # where nobody listens, the exit code still says it
         call.out.error(said.message, said.hint)
-    if isinstance(error, OSError):
-        _let_go()
     return said.code
-
-
-def _let_go() -> None:
-    """Point stdout at nothing: what is left in its buffer cannot be written, and Python would complain at exit."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -149,6 +148,8 @@ class Table:
 
 def _perhaps(word: str, known: Iterable[str]) -> str:
     """What to add to a complaint about `word`: the known word that was perhaps meant."""
+    import difflib  # needed for faults alone
+
     options = list(known)
     meant = _MEANT.get(word.lower())
     close = [meant] if meant in options else difflib.get_close_matches(word[:_LONG].lower(), options, n=1)

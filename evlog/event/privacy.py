@@ -86,7 +86,7 @@ class Guard:
 
     `redact`: the value becomes `[redacted]`, a mail address inside text alone. `truncate`: IP addresses lose their last
     octet (IPv6: all but 48 bits), the rest is redacted. `reject`: the event is refused, see `problems`. `allow`:
-    nothing is touched. The keys named by `allow` are let through, whatever they hold; case and separators do not matter.
+    nothing is touched. Keys named by `allow` are let through, whatever they hold; case and separators do not matter.
     """
 
     __slots__ = ("_allowed", "_safe", "mode")
@@ -124,7 +124,7 @@ class Guard:
         expected = 'no personal data (rename the field, or give it pii = "allow" in the plan)'
         return tuple(Problem("pii", field, expected, "") for field in hits) if self.mode == "reject" else ()
 
-    def clean_text(self, text: str) -> str:
+    def redacted_line(self, raw: bytes) -> bytes:
         """A raw line without personal data, for the quarantine; JSON inside its texts is opened and cleaned as well.
 
         A line that is no JSON loses its mail addresses, and what follows a personal key.
@@ -132,12 +132,13 @@ class Guard:
         import orjson
 
         if self.mode == "allow":
-            return text
+            return raw
         try:
-            held = orjson.loads(text)
-        except (orjson.JSONDecodeError, UnicodeEncodeError):
-            return _MEMBER.sub(self._without_value, without_mails(text))
-        return orjson.dumps(self._value(_opened(held, 0), "", None, {})).decode()
+            held = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            text = without_mails(raw.decode("utf-8", "replace"))
+            return _MEMBER.sub(self._without_value, text).encode()
+        return orjson.dumps(self._value(_opened(held, 0), "", None, {}))
 
     def _without_value(self, match: re.Match[str]) -> str:
         key, between, value = match.groups()

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-import numpy as np
-
-from evlog.event import decode, times
+from evlog.event import decode
 from evlog.event.fields import ALIASES
 from evlog.event.record import encode, entry, stored
 from evlog.event.reject import Problem, Rejected
 from evlog.ingest import fast
-from evlog.ingest.check import PLACEHOLDERS, Erased, Judge, NoConsent
+from evlog.ingest.check import Erased, Judge, NoConsent
 from evlog.ingest.parsed import Parsed, Reject
 
 if TYPE_CHECKING:
     from evlog.ingest.block import Block, Buffer, Overlong, Piece
     from evlog.ingest.rules import Moment, Rules
 
-_CHUNK = 64 << 10
-_CLOCK = frozenset({"--T::Z", "--T::."})  # every third character of a UTC time, from the fifth to the twentieth
-_TAILS = {20: ".000000Z", 24: "000Z", 27: "Z"}  # the length of a UTC time → what its Z becomes
+_CHUNK = 32 << 10  # bytes of lines tried as one: small enough that a bad line spoils few
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.){1,256})"|(-?\d{1,20})')
 _REFUSAL = re.compile(rb'"consent(?:_given|Given)?"\s*:\s*(?:false|"(?:false|no|denied)")', re.IGNORECASE)
-_COLON = ord(":")
 _ENVELOPE = "events"
 
 
@@ -37,8 +30,7 @@ class Parser:
         self.rules = rules
         self.judge = Judge(rules, moment)
         self._moment = moment
-        exact_only = rules.mapping or rules.plan.anonymous_ids or "required" in (rules.consent, rules.plan.consent)
-        self._fast = None if exact_only else fast.decoder(rules.plan)
+        self._lane = fast.lane(self.judge)
 
     def at(self, moment: Moment) -> Parser:
         """The same rules at another moment; what was compiled stays."""
@@ -64,83 +56,11 @@ class Parser:
             if stop <= start:
                 stop = data.find(b"\n", start, piece.stop) + 1
             chunk = bytes(data[start:stop])
-            lines = chunk.split(b"\n")
-            del lines[-1]
-            rest = range(len(lines)) if self._fast is None else self._fast_lane(chunk, lines, start, out)
+            rest = self._lane.take(chunk, start, out) if self._lane is not None else range(chunk.count(b"\n"))
             if rest:
-                self._slow_lane(lines, rest, start, number, piece, out)
-            number += len(lines)
+                self._slow_lane(chunk.split(b"\n"), rest, start, number, piece, out)
+            number += chunk.count(b"\n")
             start = stop
-
-    def _fast_lane(self, chunk: bytes, lines: list[bytes], start: int, out: Parsed) -> list[int]:
-        """Take what is nearly canonical; the indices of the lines that are left for the judge."""
-        assert self._fast is not None
-        take, categories = self._fast
-        read_time, safe_keys, careful = datetime.fromisoformat, self.rules.guard.safe_keys, self._careful
-        oldest, latest = max(times.OLDEST, self._moment.oldest or ""), self._moment.skewed_from
-        plain = _is_plain(chunk) and len(chunk) <= self.rules.max_line
-        taken: list[tuple[int, int, Any, bytes]] = []
-        rest: list[int] = []
-        at = start
-        for index, line in enumerate(lines):
-            here, at = at, at + len(line) + 1
-            try:
-                event = take(line)
-                ts = event.ts
-                read_time(ts)
-                tail = _TAILS[len(ts)]
-            except (msgspec.DecodeError, ValueError, KeyError, RecursionError):
-                rest.append(index)
-                continue
-            known = ts[4:20:3] in _CLOCK and ts[-1] == "Z"
-            event.ts = ts = ts[:-1] + tail
-            flat = event.properties
-            if (
-                known
-                and oldest <= ts <= latest
-                and event.user_id not in PLACEHOLDERS
-                and (plain or (_is_plain(line) and len(line) <= self.rules.max_line))
-                and (event.context is None or safe_keys(event.context))
-                and (flat.__class__ is not dict or safe_keys(flat))
-                and not (careful and self._stays_out(event))
-            ):
-                if event.category is None and categories:
-                    event.category = categories.get(event.__class__)
-                taken.append((index, here, event, encode(event)))
-            else:
-                rest.append(index)
-        return self._taken(chunk, lines, taken, rest, out)
-
-    def _taken(
-        self, chunk: bytes, lines: list[bytes], taken: list[tuple[int, int, Any, bytes]], rest: list[int], out: Parsed
-    ) -> list[int]:
-        """Keep what the lane took, unless a key stood twice in it; the indices of all that is left.
-
-        A decoder drops the first of two equal keys, and its colon with it. Nothing else changes the number of colons
-        but a category that the plan gave, which only adds one.
-        """
-        days, new_day = out.days, out.day
-        whole = not rest and _colons(chunk) == _colons(b"".join([content for _, _, _, content in taken]))
-        for index, here, event, content in taken:
-            if not whole and lines[index].count(b":") != content.count(b":") - (b'"category"' not in lines[index] and event.category is not None):
-                rest.append(index)
-                continue
-            day = days.get(event.ts[:10]) or new_day(event.ts[:10])
-            day.lines += stored(content, here)
-            day.ids += entry(event.event_id, content)
-            day.origins.append(here)
-        out.tally.read += len(lines) - len(rest)
-        rest.sort()
-        return rest
-
-    @property
-    def _careful(self) -> bool:
-        """Whether there are users or days that must stay out."""
-        return bool(self._moment.tombstones.users or self._moment.tombstones.purged_before)
-
-    def _stays_out(self, event: Any) -> bool:
-        erased, purged = self.judge.erased, self._moment.tombstones.purged
-        return erased(event.user_id) or erased(event.anonymous_id) or purged(event.ts)
 
     def _slow_lane(
         self, lines: list[bytes], rest: range | list[int], start: int, number: int, piece: Piece, out: Parsed
@@ -231,21 +151,6 @@ class Parser:
                 Reject(found.source, found.line, found.offset, (problem,), found.head, whole=False,
                        length=found.length, digest=found.digest)
             )  # fmt: skip
-
-
-def _is_plain(text: bytes) -> bool:
-    """Whether no escape, no mail address, no control character and no empty object is in `text`."""
-    return (
-        text.isascii()
-        and b"\\" not in text
-        and b"@" not in text
-        and b"\x7f" not in text
-        and b"{}" not in text
-    )
-
-
-def _colons(text: bytes) -> int:
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == _COLON))
 
 
 class _Where:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from evlog.query.ask import Question
 
-RULE = "a user is active on a day with an event of any type that is not inactive"
-RULE_SOME = "a user is active on a day with an event of: {}"
+_RULE = "a user is active on a day with any event"
 
 _BASE = """
 SELECT   day, in_range, grp, person,
@@ -100,8 +99,10 @@ def keep(question: Question, *, back: int = 0) -> None:
 
 def rule(question: Question) -> str:
     """In words, what makes a user active."""
-    types = question.scope.active_events
-    return RULE_SOME.format(", ".join(types)) if types else RULE
+    scope = question.scope
+    if scope.active_events:
+        return f"{_RULE} of: {', '.join(scope.active_events)}"
+    return f"{_RULE} but: {', '.join(scope.inactive)}" if scope.inactive else _RULE
 
 
 def rolling(question: Question, length: int, *, overall: bool = False) -> list[tuple[str, date, int]]:

@@ -66,8 +66,7 @@ def dumped(value: object) -> bytes:
     try:
         return _STEERING.sub(_written_out, orjson.dumps(value, default=plain, option=options))
     except TypeError:
-        text = json.dumps(_finite(value), default=plain, separators=(",", ":"), allow_nan=False)
-        return text.replace("\x7f", "\\u007f").encode()
+        return json.dumps(_finite(value), default=plain, separators=(",", ":"), allow_nan=False).encode()
 
 
 def chunked(lines: Iterator[bytes]) -> Iterator[bytes]:

@@ -56,9 +56,6 @@ def _console(style: Style) -> Console:
         color_system="standard" if style.colour else None,
         force_terminal=style.colour,
         legacy_windows=False,
-        markup=False,
-        emoji=False,
-        highlight=False,
         _environ={},
     )
 
@@ -73,7 +70,7 @@ def _body(result: Result, style: Style) -> RenderableType:
     width = max(style.width, _NARROWEST)
     layout = fit.fitted(long, short, width=width, bar=barred is not None, measure=cell_len)
     if layout is None:
-        return _records(result, short, width, style.glyphs)
+        return _records(result, long, width, style.glyphs)
     return _table(result, short if layout.short else long, layout, style.glyphs)
 
 

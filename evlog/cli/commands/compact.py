@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evlog.compact import Done
 
 
-@command(example="evlog compact", exits=(1, 4), prints=True)
+@command(example="evlog compact", exits=(1, 4), prints="table")
 def compact(
     call: "Call",
     *,

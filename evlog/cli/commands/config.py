@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @command(
-    example="evlog config --tz Europe/Berlin", settings=tuple(name for name in NAMES if name != "data"), prints=True
+    example="evlog config --tz Europe/Berlin", settings=tuple(name for name in NAMES if name != "data"), prints="table"
 )
 def config(call: "Call", **given: Any) -> None:
     """Print each setting, its value, and where it came from."""

@@ -28,7 +28,7 @@ _OF = {"reasons": "rejected", "redacted_fields": "redacted"}
 _ALWAYS = ("read", "stored", "duplicates", "rejected")  # said in a table even where they are 0
 
 
-@command(example="evlog ingest < events.ndjson", exits=(1, 3), settings=_SETTINGS, prints=True)
+@command(example="evlog ingest < events.ndjson", exits=(1, 3), settings=_SETTINGS, prints="table")
 def ingest(
     call: "Call",
     *,

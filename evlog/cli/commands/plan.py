@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ERROR = "error"
 
 
-@command(example="evlog plan show --format json", settings=("plan",), prints=True)
+@command(example="evlog plan show --format json", settings=("plan",), prints="table")
 def show(call: "Call", **given: Any) -> None:
     """Print the tracking plan, an event type a line."""
     from evlog.query.result import Column, Result
@@ -41,7 +41,7 @@ def _property(name: str, rule: "Property") -> str:
     return f"{name}{'' if rule.required else '?'}: {rule.type}"
 
 
-@command(example="evlog plan check events.ndjson", settings=rules.SETTINGS, prints=True)
+@command(example="evlog plan check events.ndjson", settings=rules.SETTINGS, prints="table")
 def check(
     call: "Call",
     *,
@@ -64,7 +64,7 @@ def check(
     return 1 if found.rows else 0
 
 
-@command(example="evlog plan lint --plan plan.toml", settings=("plan",), prints=True)
+@command(example="evlog plan lint --plan plan.toml", settings=("plan",), prints="table")
 def lint(call: "Call", **given: Any) -> int:
     """Print what in the plan will be regretted. Exit 1: something in it can never work."""
     from evlog.event.lint import lint as findings

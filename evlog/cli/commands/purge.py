@@ -19,7 +19,9 @@ _DAY = timedelta(days=1)
 _RECEIVED = "%Y%m%dT%H%M%SS%fZ"  # as it stands in names of segments
 
 
-@command(example="evlog purge --older-than 90d --dry-run", exits=(1, 4), settings=("retention", "as_of"), prints=True)
+@command(
+    example="evlog purge --older-than 90d --dry-run", exits=(1, 4), settings=("retention", "as_of"), prints="table"
+)
 def purge(
     call: "Call",
     *,

@@ -18,7 +18,7 @@ _SHOWN = 20  # lines that a table shows unless told otherwise
 _REASON = Option("--reason", metavar="CODE", help="Only lines that were refused for it.")
 
 
-@command(example="evlog rejects list", prints=True)
+@command(example="evlog rejects list", prints="table")
 def rejects_list(call: "Call", **given: Any) -> None:
     """Print the reasons for which lines were refused: how many, and where the first one stood."""
     from evlog.event.reject import CODES
@@ -31,27 +31,23 @@ def rejects_list(call: "Call", **given: Any) -> None:
         counts[found.code] += 1
         first.setdefault(found.code, found)
     shape = printing.shape(given)
-    rows = [
-        (code, count, CODES.get(code, ""), first[code].says, _place(first[code])) for code, count in _ranked(counts)
-    ]
-    columns = [Column("reason"), Column("lines", "count"), Column("meaning"), Column("example"), Column("first")]
-    if shape.table:  # the example says it too, and a line should fit a terminal
-        columns, rows = [c for c in columns if c.name != "meaning"], [(*row[:2], *row[3:]) for row in rows]
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    columns = [Column("reason"), Column("lines", "count"), Column("example"), Column("first")]
+    rows: list[tuple[Any, ...]] = [(code, count, first[code].says, _place(first[code])) for code, count in ranked]
+    if not shape.table:  # in a table the example says enough, and a line should fit
+        columns.append(Column("meaning"))
+        rows = [(*row, CODES.get(row[0], "")) for row in rows]
     notes = () if rows else ("nothing was refused",)
     summary = {"lines": counts.total()}
     result = Result("rejects", tuple(columns), tuple(rows), call.now, summary=summary, notes=notes)
     printing.emit(call, result, shape)
 
 
-def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
 def _place(found: "Rejected") -> str:
     return f"{found.body['source']}:{found.body['line']}"
 
 
-@command(example="evlog rejects show --reason bad_json --limit 5", prints=True)
+@command(example="evlog rejects show --reason bad_json --limit 5", prints="table")
 def show(
     call: "Call",
     *,
@@ -82,7 +78,7 @@ def _row(found: "Rejected") -> tuple[Any, ...]:
     return found.id, body["received_at"], body["source"], body["line"], body["offset"], found.code, found.says, raw
 
 
-@command(example="evlog rejects replay --reason unknown_type", exits=(1, 3, 4), settings=rules.SETTINGS, prints=True)
+@command(example="evlog rejects replay --reason unknown_type", exits=(1, 3, 4), settings=rules.SETTINGS, prints="table")
 def replay(
     call: "Call",
     *,

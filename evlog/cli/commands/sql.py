@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from evlog.cli.call import Call
 
 
-@command(example="evlog sql 'SELECT event_type, count(*) AS n FROM events GROUP BY ALL ORDER BY n DESC'", prints=True)
+@command(
+    example="evlog sql 'SELECT event_type, count(*) AS n FROM events GROUP BY ALL ORDER BY n DESC'", prints="table"
+)
 def sql(
     call: "Call",
     statement: Annotated[str, Argument(metavar="'SELECT …'", help="One statement; - reads stdin.")],
