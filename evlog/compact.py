@@ -1,29 +1,34 @@
 """Compaction: the segments of a partition become its one Parquet part; readers see no difference at any instant.
 
-A plan says which partitions; applying it commits one partition at a time, so an interrupt keeps what is done.
+A plan says which partitions; applying it commits one partition at a time, so an interrupt keeps what is done. A day
+that is still open gets no part, but where many small segments have come together, they are merged into one.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from evlog import engine
 from evlog.query import view
-from evlog.store import ids, journal, locks, parts, snapshot, tombstones
-from evlog.store.layout import PART, PART_IDS
+from evlog.store import durable, ids, journal, locks, parts, snapshot, tombstones
+from evlog.store.layout import PART, PART_IDS, SEQ_BITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import date
 
     from evlog.engine import Engine
     from evlog.store.journal import Staging
-    from evlog.store.layout import Store
+    from evlog.store.layout import SegmentName, Store
     from evlog.store.snapshot import Part, Segment
     from evlog.store.tombstones import Tombstones
 
 _MEMORY = "220MB"
+_MANY = 64  # small segments of an open day that are worth merging
+_SMALL = 4 << 20  # bytes: a merged segment grows past this and is then left alone
+_RELATIVE = re.compile(rb',"seq":(\d+)\}\n')  # the end of a line whose `seq` counts from its batch
 
 _USERS = """
 SELECT DISTINCT user_id
@@ -62,9 +67,10 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a compaction would do."""
+    """What a compaction would do: days that become parts, and open days whose small segments are merged."""
 
     days: tuple[Day, ...]
+    merges: tuple[Day, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +82,20 @@ class Done:
     segments: int
     bytes_in: int
     bytes_out: int
+    into: Literal["part", "segment"] = "part"
 
 
 def plan(store: Store, *, before: date | None) -> Plan:
-    """The partitions before `before` (None: all of them) that have segments."""
+    """The partitions before `before` (None: all of them) that have segments; of the others those with many small ones."""
     seen = snapshot.snapshot(store)
     cold = {part.day: part for part in seen.cold}
     hot: dict[date, list[Segment]] = {}
     for segment in seen.hot:
-        if before is None or segment.day < before:
-            hot.setdefault(segment.day, []).append(segment)
-    return Plan(tuple(Day(day, tuple(hot[day]), cold.get(day)) for day in sorted(hot)))
+        hot.setdefault(segment.day, []).append(segment)
+    closed = [Day(day, tuple(hot[day]), cold.get(day)) for day in sorted(hot) if before is None or day < before]
+    small = {day: tuple(one for one in hot[day] if one.stamp[1] < _SMALL) for day in sorted(hot)}
+    merges = [Day(day, small[day], None) for day in small if len(small[day]) > _MANY]
+    return Plan(tuple(closed), tuple(day for day in merges if before is not None and day.day >= before))
 
 
 def run(
@@ -96,15 +105,16 @@ def run(
     wait: float | None = 0.0,
     done: Callable[[Done, int], None] = lambda day, total: None,
 ) -> list[Done]:
-    """Compact every closed partition; `done` hears of each, and how many there are."""
+    """Compact every closed partition and merge in open ones; `done` hears of each, and how many there are."""
     with locks.maintenance(store, "compact", wait=wait):
-        with locks.commit(store):
+        with locks.commit(store):  # under the lock nothing is on its way from one name to another
             journal.recover(store)
-        found = plan(store, before=before)
-        told = []
-        for day in found.days:
-            told.append(_compact(store, day))
-            done(told[-1], len(found.days))
+            found = plan(store, before=before)
+        told: list[Done] = []
+        for work, days in ((_compact, found.days), (_merge, found.merges)):
+            for day in days:
+                told.append(work(store, day))
+                done(told[-1], len(found.days) + len(found.merges))
     return told
 
 
@@ -156,3 +166,39 @@ def _covered(day: Day) -> list[str]:
     return [f"events/date={day.day}/{name.file('.ndjson')}" for name in names] + [
         f"ids/{day.day}/{name.file('.ids')}" for name in names
     ]
+
+
+def _merge(store: Store, day: Day) -> Done:
+    """Put one segment in place of many; it has the name of the newest, and its lines carry what their names said."""
+    *older, newest = sorted(day.segments, key=lambda segment: segment.name)
+    events = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal events
+        for segment in (*older, newest):
+            text, count = _absolute(durable.read(segment.path), segment.name)
+            events += count
+            yield text
+
+    with journal.staging(store) as staged:
+        staged.write("lines", lines())
+        staged.write("ids", ids.chunks(_ids(store, day)))
+        staged.sync()
+        size = staged.file("lines").stat().st_size
+        into = Day(day.day, (newest,), None)
+        renames = list(zip(("lines", "ids"), _covered(into), strict=True))
+        with locks.commit(store):
+            journal.recover(store)
+            journal.commit(staged, "merge", renames, unlinks=_covered(Day(day.day, tuple(older), None)))
+    return Done(day.day, events, len(day.segments), day.bytes_in, size, "segment")
+
+
+def _absolute(raw: bytes, name: SegmentName) -> tuple[bytes, int]:
+    """The lines of a segment with their `seq` in the store and their `received_at`, and how many there are."""
+    base = name.batch << SEQ_BITS
+    received = name.received_at.isoformat(timespec="microseconds").encode()
+
+    def whole(found: re.Match[bytes]) -> bytes:
+        return b',"seq":%d,"received_at":"%bZ"}\n' % (base + int(found[1]), received)
+
+    return _RELATIVE.sub(whole, raw), raw.count(b"\n")

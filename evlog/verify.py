@@ -67,11 +67,13 @@ def verify(
     """Read every file of the store and hold it against the invariants; with `repair`, mend what can be derived."""
     with locks.maintenance(store, "verify", wait=wait):
         told = Verified()
-        if repair:
-            with locks.commit(store):
+        with locks.commit(store):  # nobody is half-way through a commit now; later batches are not looked at
+            if repair:
                 told.repaired += [Finding("journal", "an unapplied commit") for _ in range(journal.recover(store))]
-        told.findings += [_pending(record.batch) for record in journal.unapplied(store)]
-        now = snapshot.snapshot(store)
+            told.findings += [_pending(record.batch) for record in journal.unapplied(store)]
+            now = snapshot.snapshot(store)
+            _double(store, now, told)
+            _strangers(store, now, told)
         total = len(now.hot) + len(now.cold)
         for number, segment in enumerate(now.hot):
             _segment(store, segment, told, repair=repair)
@@ -79,8 +81,6 @@ def verify(
         for number, part in enumerate(now.cold):
             _part(store, part, told, repair=repair)
             seen(len(now.hot) + number + 1, total)
-        _double(store, now, told)
-        _strangers(store, now, told)
         _rejects(store, told)
         tombstones.load(store)
     return told
@@ -125,20 +125,20 @@ def _part(store: Store, part: Part, told: Verified, *, repair: bool) -> None:
     """A part can be read to its end, holds events of its day only, and the index knows exactly these."""
     name = f"parquet/date={part.day}/{part.path.name}"
     told.files += 1
-    found: list[str] = []
+    found = bytearray()
     outside = 0
     try:
         parts.covers(part.path)
         for batch in parts.read(part.path):
             told.events += batch.num_rows
-            found += batch.column("event_id").to_pylist()
+            found += b"".join(entry(event_id, b"") for event_id in batch.column("event_id").to_pylist())
             outside += sum(ts.date() != part.day for ts in batch.column("ts").to_pylist())
     except (OSError, ValueError) as error:
         told.findings.append(Finding(name, f"cannot be read: {error}"))
         return
     if outside:
         told.findings.append(Finding(name, f"{outside} events belong to another partition"))
-    wanted = ids.arranged(ids.entries(b"".join(entry(event_id, b"") for event_id in found)))
+    wanted = ids.arranged(ids.entries(found))
     _index(store, store.ids(part.day) / PART_IDS, wanted, told, repair=repair, contents=False)
 
 
@@ -148,7 +148,11 @@ def _index(store: Store, path: Path, wanted: ids.Ids, told: Verified, *, repair:
     told.files += 1
     try:
         known = ids.load(path)
-        same = (known.high == wanted.high).all() and (known.low == wanted.low).all() if len(known) == len(wanted) else False
+        same = (
+            (known.high == wanted.high).all() and (known.low == wanted.low).all()
+            if len(known) == len(wanted)
+            else False
+        )
         problem = None if same else f"it knows {len(known)} ids, its file holds {len(wanted)}"
     except (OSError, ValueError):
         problem = "it is missing or broken"
@@ -174,19 +178,31 @@ def _double(store: Store, now: snapshot.Snapshot, told: Verified) -> None:
 
 
 def _strangers(store: Store, now: snapshot.Snapshot, told: Verified) -> None:
-    """No file in the tiers that no snapshot sees."""
-    visible = {path for path in (*now.segments, *now.parts)}
+    """No file in the tiers that no snapshot sees, no index of what is not there, no symlink, nothing left lying."""
+    known = {path for path in (*now.segments, *now.parts)}
+    known |= {store.ids(segment.day) / segment.name.file(".ids") for segment in now.hot}
+    known |= {store.ids(part.day) / PART_IDS for part in now.cold}
     for path in _tier_files(store):
-        if path not in visible:
+        if path not in known and not _is_pending(store, path):
             told.findings.append(Finding(str(path.relative_to(store.root)), "no commit knows this file"))
 
 
 def _tier_files(store: Store) -> Iterator[Path]:
-    for tier in ("events", "parquet"):
-        for folder in durable.folders(store.root / tier):
-            for name in durable.files(store.root / tier / folder, ""):
-                if day_of(folder) is None or tier == "parquet" or segment_name(name) is not None or name:
-                    yield store.root / tier / folder / name
+    """Everything in the tiers and their indexes that is no folder of a partition."""
+    for tier in ("events", "parquet", "ids"):
+        top = store.root / tier
+        yield from (top / name for name in (*durable.files(top, ""), *durable.others(top)))
+        for folder in durable.folders(top):
+            inner = top / folder
+            yield from (inner / name for name in (*durable.files(inner, ""), *durable.others(inner)))
+            yield from (inner / name for name in durable.folders(inner))
+
+
+def _is_pending(store: Store, path: Path) -> bool:
+    """Whether a commit that is not wholly applied has put the file there, or is to remove it: that is told already."""
+    name = str(path.relative_to(store.root))
+    records = journal.unapplied(store)
+    return any(name in record.unlinks or name in dict(map(reversed, record.renames)) for record in records)
 
 
 def _rejects(store: Store, told: Verified) -> None:

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 class Call:
     """What a command is handed beside its own options; everything in it is read when first asked for."""
 
-    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
-        self.folder = folder
         self.flags: dict[str, object] = {}  # settings given as flags, by name
         self.config: str | None = None
         self.quiet = False
@@ -36,7 +35,7 @@ class Call:
         from evlog.cli import settings
 
         named = self.config or self.environ.get("EVLOG_CONFIG")
-        return settings.resolve(self.flags, self.environ, self.folder, Path(named) if named else None)
+        return settings.resolve(self.flags, self.environ, Path.cwd(), Path(named) if named else None)
 
     @cached_property
     def out(self) -> Output:

@@ -24,7 +24,9 @@ def confirm(question: str, *, yes: bool, cron: bool = False) -> None:
         raise EvlogError(question, hint="nothing was changed; say --yes to go on, or --dry-run to see what would go")
     sys.stderr.write(f"{escape(question)} [y/N] ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    said = sys.stdin.readline()
+    sys.stderr.write("" if said.endswith("\n") else "\n")
+    if said.strip().lower() not in {"y", "yes"}:
         raise EvlogError("nothing was changed")
 
 

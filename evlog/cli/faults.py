@@ -64,7 +64,11 @@ def _named(param: Any) -> str:
 
 
 def _said(sentence: str) -> str:
-    plainer = sentence.replace("valid int range", "valid integer").replace("argument(s)", "argument")
+    plainer = (
+        sentence.replace("valid int range", "valid integer")
+        .replace("valid integer range", "valid integer")
+        .replace("argument(s)", "argument")
+    )
     return (plainer[:1].lower() + plainer[1:]).rstrip(".")
 
 

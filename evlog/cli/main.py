@@ -14,8 +14,10 @@ def main() -> None:
 
         sys.stdout.write(f"evlog {__version__}\n")
         return
-    from evlog.cli.run import run
+    try:
+        from evlog.cli.run import run
 
-    code = run(words)
-    sys.stderr.flush()
+        code = run(words)
+    except KeyboardInterrupt:  # before there was anything to keep, or again while it was told
+        code = 130
     os._exit(code)  # all is written and closed: taking the interpreter and DuckDB apart would cost 40 ms more

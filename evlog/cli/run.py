@@ -26,11 +26,11 @@ _PARSER_FAULT: type[Exception] = typer.BadParameter.__mro__[2]
 
 def run(words: Sequence[str]) -> int:
     """Do what `words` ask; the exit code."""
-    call = Call(os.environ, Path.cwd())
+    _open_streams()
+    call = Call(os.environ)
     if "--debug" not in words:
         sys.excepthook = unforeseen
         warnings.simplefilter("ignore")  # what a library wants to tell its caller is no news for ours
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a latin-1 terminal takes all of it
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = _answered(list(words), call)
@@ -40,6 +40,14 @@ def run(words: Sequence[str]) -> int:
     except (EvlogError, OSError, MemoryError, KeyboardInterrupt, _PARSER_FAULT) as error:
         return _told(error, call)
     return code
+
+
+def _open_streams() -> None:
+    """Make both streams take whatever is printed: one may be closed (`>&-`), and few encodings know all signs."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def _answered(words: list[str], call: Call) -> int:

@@ -44,8 +44,8 @@ encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def entry(event_id: str, content: bytes) -> bytes:
-    """The id index entry of an event: hash of its id, then hash of its canonical line without `seq`."""
-    return xxhash.xxh3_128_digest(event_id.encode()) + xxhash.xxh3_64_digest(content)
+    """The id index entry of an event: hash of its id, then hash of its canonical line up to where `seq` begins."""
+    return xxhash.xxh3_128_digest(event_id.encode()) + xxhash.xxh3_64_digest(content[:-1])
 
 
 def derived_id(content: bytes, ordinal: int) -> str:

@@ -7,34 +7,40 @@ the judge: the lane is an economy, never a second opinion. It tries a chunk of l
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from datetime import datetime
 from functools import reduce
-from itertools import accumulate
+from itertools import chain
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
+from xxhash import xxh3_64_digest, xxh3_128_digest
 
 from evlog.event import times
-from evlog.event.record import encode, entry, stored
+from evlog.event.record import encode
 from evlog.event.validator import Validator
 from evlog.ingest.check import PLACEHOLDERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evlog.event.plan import EventRule, Plan
     from evlog.ingest.check import Judge
-    from evlog.ingest.parsed import Parsed
+    from evlog.ingest.parsed import Day, Parsed
+    from evlog.ingest.rules import Moment
 
 Scalar = str | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | bool
 Flat = dict[str, Scalar]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 _OPTIONAL = ("category", "user_id", "anonymous_id", "session_id", "target_type", "target_id", "feature", "source")
-_CLOCK = frozenset({"--T::ZZ", "--T::.Z"})  # every third character of a UTC time from the fifth on, and the last
+_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:", re.ASCII)
 _TAILS = {20: ".000000Z", 24: "000Z", 27: "Z"}  # the length of a UTC time → what its Z becomes
-_COLON = ord(":")
+_ENDS = frozenset({"ZZ", ".Z"})  # what follows the seconds, and what ends the time
+_NEWLINE, _COLON, _OPENS, _CLOSES = b"\n:{}"
 _OPTIONS: dict[str, Any] = {"forbid_unknown_fields": True, "omit_defaults": True, "gc": False, "kw_only": True}
 
 
@@ -63,77 +69,69 @@ class Lane:
         Lines that begin with { and end with } are joined to one array. Its members hold no arrays, so none of them can
         reach over the end of a line; as many members as lines means one in each.
         """
-        bodies = chunk[1:-2].split(b"}\n{")
-        if chunk[:1] != b"{" or chunk[-2:] != b"}\n" or chunk.count(b"\n") != len(bodies) or not self._is_plain(chunk):
+        letters = np.frombuffer(chunk, np.uint8)
+        ends = np.flatnonzero(letters == _NEWLINE)
+        begins = np.append(0, ends[:-1] + 1)
+        opens, closes = letters == _OPENS, letters == _CLOSES
+        empty = (opens[:-1] & closes[1:]).any()
+        if empty or not (opens[begins].all() and closes[ends - 1].all() and self._is_plain(chunk)):
             return False
         try:
-            events = self._all(b"[{%b}]" % b"},{".join(bodies))
-            stamps = [event.ts for event in events]
-            deque(map(datetime.fromisoformat, stamps), maxlen=0)
-            told = [ts[:-1] + _TAILS[len(ts)] for ts in stamps]
-        except (msgspec.DecodeError, ValueError, KeyError, RecursionError):
+            events = self._all(b"[%b]" % chunk[:-1].replace(b"\n", b","))
+        except (msgspec.DecodeError, RecursionError):
             return False
-        oldest, latest = self._limits()
+        stamps = [event.ts for event in events]
         if (
-            len(events) != len(bodies)
-            or not {ts[4:20:3] + ts[-1] for ts in stamps} <= _CLOCK
-            or min(told) < oldest
-            or max(told) > latest
+            len(events) != len(ends)
+            or not _in_time(stamps, self._judge.moment)
             or not PLACEHOLDERS.isdisjoint([event.user_id for event in events])
             or not self._harmless(events)
         ):
             return False
-        for event, ts in zip(events, told, strict=True):
-            event.ts = ts
+        places = (begins + start).tolist()
+        for event, ts, here in zip(events, stamps, places, strict=True):
+            event.ts = ts[:-1] + _TAILS[len(ts)]
+            event.seq = here
         given = self._categorise(events)
-        contents = list(map(encode, events))
-        if _colons(chunk) + given != _colons(b"".join(contents)):
+        lines = list(map(encode, events))
+        colons = np.count_nonzero(letters == _COLON) + given + len(events)
+        if colons != np.count_nonzero(np.frombuffer(b"".join(lines), np.uint8) == _COLON):
             return False  # a key stands twice, see _twice
-        places = accumulate((len(body) + 3 for body in bodies), initial=start)
-        for event, content, here in zip(events, contents, places, strict=False):
-            _keep(event, content, here, out)
+        _keep_all(events, lines, places, out)
         out.tally.read += len(events)
         return True
 
     def _lines(self, lines: list[bytes], start: int, out: Parsed) -> list[int]:
         """Take each line that can be taken; the indices of the others."""
-        oldest, latest = self._limits()
         rest: list[int] = []
         at = start
         for index, line in enumerate(lines):
             here, at = at, at + len(line) + 1
             try:
                 event = self._one(line)
-                ts = event.ts
-                datetime.fromisoformat(ts)
-                event.ts = told = ts[:-1] + _TAILS[len(ts)]
-            except (msgspec.DecodeError, ValueError, KeyError, RecursionError):
+            except (msgspec.DecodeError, RecursionError):
                 rest.append(index)
                 continue
-            usual = ts[4:20:3] + ts[-1] in _CLOCK and oldest <= told <= latest and event.user_id not in PLACEHOLDERS
-            if usual and self._is_plain(line) and self._harmless([event]):
+            usual = _in_time([event.ts], self._judge.moment) and event.user_id not in PLACEHOLDERS
+            if usual and self._is_plain(line) and b"{}" not in line and self._harmless([event]):
+                event.ts = event.ts[:-1] + _TAILS[len(event.ts)]
+                event.seq = here
                 given = self._categorise([event])
-                content = encode(event)
-                if not _twice(line, content, given):
-                    _keep(event, content, here, out)
+                stored = encode(event)
+                if not _twice(line, stored, given):
+                    _keep_all([event], [stored], [here], out)
                     continue
             rest.append(index)
         out.tally.read += len(lines) - len(rest)
         return rest
 
-    def _limits(self) -> tuple[str, str]:
-        """The times that need no second look."""
-        moment = self._judge.moment
-        return max(times.OLDEST, moment.oldest or ""), moment.skewed_from
-
     def _is_plain(self, text: bytes) -> bool:
-        """Whether no escape, no mail address, no control character and no empty object is in `text`, nor too much."""
+        """Whether no escape, no mail address and no control character is in `text`, nor too much."""
         return (
             text.isascii()
             and b"\\" not in text
             and b"@" not in text
             and b"\x7f" not in text
-            and b"{}" not in text
             and len(text) <= self._judge.rules.max_line
         )
 
@@ -169,25 +167,59 @@ def lane(judge: Judge) -> Lane | None:
     return Lane(*found, judge) if found is not None else None
 
 
-def _keep(event: Any, content: bytes, here: int, out: Parsed) -> None:
-    name = event.ts[:10]
-    day = out.days.get(name) or out.day(name)
-    day.lines += stored(content, here)
-    day.ids += entry(event.event_id, content)
-    day.origins.append(here)
+def _in_time(stamps: list[str], moment: Moment) -> bool:
+    """Whether all are UTC times that the lane can write canonically, and well within the limits of `moment`.
+
+    Minutes repeat, so few of them are looked at closely; the rest of each time is seconds, perhaps a fraction, and Z.
+    """
+    minutes = {ts[:17] for ts in stamps}
+    if not ({ts[19:20] + ts[-1:] for ts in stamps} <= _ENDS and set(map(len, stamps)) <= _TAILS.keys()):
+        return False
+    try:
+        deque(map(datetime.fromisoformat, stamps), maxlen=0)
+    except ValueError:
+        return False
+    oldest = max(times.OLDEST, moment.oldest or "")
+    usual = all(map(_MINUTE.fullmatch, minutes))
+    return usual and min(minutes) > oldest[:17] and max(minutes) < moment.skewed_from[:17]
 
 
-def _twice(line: bytes, content: bytes, given: int) -> bool:
+def _keep_all(events: list[Any], lines: list[bytes], places: list[int], out: Parsed) -> None:
+    """Keep the events of a chunk; logs are mostly in order, so that they are often all of one day."""
+    days = [event.ts[:10] for event in events]
+    if len(set(days)) == 1:
+        _keep(out.day(days[0]), events, lines, places)
+        return
+    rows: dict[str, list[int]] = {}
+    for row, day in enumerate(days):
+        rows.setdefault(day, []).append(row)
+    for day, mine in rows.items():
+        _keep(out.day(day), *([each[row] for row in mine] for each in (events, lines, places)))
+
+
+def _keep(day: Day, events: list[Any], lines: list[bytes], places: list[int]) -> None:
+    """Keep events of one day: their lines, and the entries of their ids. The content ends where the seq begins."""
+    cuts = [-len(f',"seq":{here}}}') for here in (places[0], places[-1])]
+    if cuts[0] == cuts[1]:
+        cut = cuts[0]
+        contents = [line[:cut] for line in lines]
+    else:
+        contents = [line[: line.rindex(b',"seq":')] for line in lines]
+    names = map(xxh3_128_digest, [event.event_id.encode() for event in events])
+    hashes = map(xxh3_64_digest, contents)
+    day.lines += b"\n".join(lines)
+    day.lines += b"\n"
+    day.ids += b"".join(chain.from_iterable(zip(names, hashes, strict=True)))
+    day.origins.extend(places)
+
+
+def _twice(line: bytes, stored: bytes, given: int) -> bool:
     """Whether a key stood twice in a line.
 
-    A decoder drops the first of two equal keys, and its colon with it. Nothing else changes the number of colons but a
-    category that the plan gave, which adds one. Colons away from their quotes change nothing.
+    A decoder drops the first of two equal keys, and its colon with it. Nothing else changes the number of colons but
+    what the lane adds: the seq, and the category where the plan gave one. A `seq` of the line's own looks like it.
     """
-    return line.count(b":") + given != content.count(b":")
-
-
-def _colons(text: bytes) -> int:
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == _COLON))
+    return line.count(b":") + given + 1 != stored.count(b":")
 
 
 def shapes(plan: Plan) -> tuple[Any, dict[type, str]] | None:
@@ -215,5 +247,6 @@ def _struct(name: str, head: list[Any], properties: Any, tag: dict[str, str], re
     def member(field: str, kind: Any) -> Any:
         return (field, kind) if field in required else (field, kind | None, None)
 
+    seq = ("seq", int | None, None)
     fields = [("event_id", Text), ("ts", str), *(member(field, Text) for field in _OPTIONAL)]
-    return msgspec.defstruct(name, [*head, *fields, properties, member("context", Flat)], **_OPTIONS, **tag)
+    return msgspec.defstruct(name, [*head, *fields, properties, member("context", Flat), seq], **_OPTIONS, **tag)

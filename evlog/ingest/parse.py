@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evlog.ingest.block import Block, Buffer, Overlong, Piece
     from evlog.ingest.rules import Moment, Rules
 
-_CHUNK = 32 << 10  # bytes of lines tried as one: small enough that a bad line spoils few
+_CHUNK = 64 << 10  # bytes of lines tried as one: small enough that a bad line spoils few
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.){1,256})"|(-?\d{1,20})')
 _REFUSAL = re.compile(rb'"consent(?:_given|Given)?"\s*:\s*(?:false|"(?:false|no|denied)")', re.IGNORECASE)
 _ENVELOPE = "events"

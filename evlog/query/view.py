@@ -2,6 +2,7 @@
 
 Columns are never guessed: a segment's are named here, a part's are what compaction wrote. Whatever a question does not
 name is not read: the text of `properties` stays on disk, and `seq` and `received_at` of the hot tier are not computed.
+A line of a merged segment carries both itself, whole; any other has them from the name of its segment.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ SELECT event_id,
        CAST(ts AS TIMESTAMP) AS ts,
        event_type, category, user_id, anonymous_id, session_id, target_type, target_id, feature, source,
        properties, context,
-       coalesce(list_extract(CAST({received} AS TIMESTAMP[]), CAST(file_index AS BIGINT) + 1),
-                CAST(received_at AS TIMESTAMP)) AS received_at,
-       seq + list_extract(CAST({bases} AS BIGINT[]), CAST(file_index AS BIGINT) + 1) AS seq,
+       coalesce(CAST(received_at AS TIMESTAMP),
+                list_extract(CAST({received} AS TIMESTAMP[]), CAST(file_index AS BIGINT) + 1)) AS received_at,
+       CASE WHEN received_at IS NOT NULL THEN seq
+            ELSE seq + list_extract(CAST({bases} AS BIGINT[]), CAST(file_index AS BIGINT) + 1)
+       END AS seq,
        CAST(CAST(ts AS TIMESTAMP) AS DATE) AS date
 FROM   read_json({segments}, format = 'newline_delimited', hive_partitioning = false, columns = {{
            event_type: 'VARCHAR', event_id: 'VARCHAR', ts: 'VARCHAR', category: 'VARCHAR', user_id: 'VARCHAR',
@@ -88,7 +91,7 @@ def _union(hot: Sequence[Segment], cold: Sequence[Part], reference: str) -> tupl
         params |= {
             "segments": [str(segment.path) for segment in hot],
             "bases": [segment.name.batch << SEQ_BITS for segment in hot],
-            "received": [segment.name.received_at if segment.name.batch else None for segment in hot],
+            "received": [segment.name.received_at for segment in hot],
         }
     if cold:
         pieces.append(_COLD.format(**names))

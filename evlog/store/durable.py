@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
-from pathlib import Path
+import uuid
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from evlog.errors import StoreDamaged, WriteFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
+SCRATCH = ".tmp"
 _MANY = 256  # descriptors held at most
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -104,14 +106,34 @@ def sync_folder(path: Path) -> None:
 
 def replace_whole(path: Path, data: bytes) -> None:
     """Put `data` at `path`, whole or not at all: scratch file, sync, rename, sync of the folder."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write_new(scratch, [data])
+    with _scratch(path, data) as scratch:
         with told_once("rename", path):
             scratch.replace(path)
         sync_folder(path.parent)
+
+
+def put_first(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, whole, unless something is there already: who comes first is right."""
+    with _scratch(path, data) as scratch:
+        with told_once("make", path):
+            try:
+                path.hardlink_to(scratch)
+            except (FileExistsError, FileNotFoundError):  # somebody else was first, and perhaps swept up after us
+                if not is_there(path):
+                    raise
+        sync_folder(path.parent)
+
+
+@contextmanager
+def _scratch(path: Path, data: bytes) -> Iterator[Path]:
+    """Yield a synced file beside `path` that holds `data`; gone afterwards, unless it became `path`."""
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}{SCRATCH}")
+    try:
+        write_new(scratch, [data])
+        yield scratch
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):  # litter: the next recovery sweeps it up
+            scratch.unlink(missing_ok=True)
 
 
 def folder(path: Path) -> Path:
@@ -124,6 +146,15 @@ def folder(path: Path) -> Path:
         raise StoreDamaged(f"{path} is in the way: expected a folder")
     sync_folder(path.parent)
     return path
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything has this name, be it a symlink that leads nowhere."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def is_folder(path: Path) -> bool:
@@ -147,17 +178,41 @@ def read(path: Path) -> bytes:
 
 def files(path: Path, suffix: str) -> list[str]:
     """The names of the plain files in a folder that end in `suffix`, sorted; none if the folder is absent."""
-    try:
-        with os.scandir(path) as entries:
-            return sorted(e.name for e in entries if e.name.endswith(suffix) and e.is_file(follow_symlinks=False))
-    except FileNotFoundError:
-        return []
+    return sorted(inodes(path, suffix))
+
+
+def inodes(path: Path, suffix: str) -> dict[str, int]:
+    """The same names, each with the number of the file it stands for just now."""
+    with _scanned(path) as entries:
+        return {e.name: e.inode() for e in entries if e.name.endswith(suffix) and e.is_file(follow_symlinks=False)}
 
 
 def folders(path: Path, prefix: str = "") -> list[str]:
     """The names of the real folders in a folder that begin with `prefix`, sorted; none if it is absent."""
+    with _scanned(path) as entries:
+        return sorted(e.name for e in entries if e.name.startswith(prefix) and e.is_dir(follow_symlinks=False))
+
+
+def others(path: Path) -> list[str]:
+    """The names in a folder that are neither plain files nor real folders: symlinks and the like, sorted."""
+    with _scanned(path) as entries:
+        plain = ((e.is_file(follow_symlinks=False) or e.is_dir(follow_symlinks=False), e.name) for e in entries)
+        return sorted(name for ours, name in plain if not ours)
+
+
+@contextmanager
+def _scanned(path: Path) -> Iterator[Iterable[os.DirEntry[str]]]:
+    """Yield the entries of a folder, none if it is absent; a symlink in its place is an error, not followed."""
     try:
-        with os.scandir(path) as entries:
-            return sorted(e.name for e in entries if e.name.startswith(prefix) and e.is_dir(follow_symlinks=False))
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        return []
+        yield ()
+        return
+    except NotADirectoryError:
+        is_folder(path)  # tells what it is
+        raise
+    try:
+        with os.scandir(fd) as entries:
+            yield entries
+    finally:
+        os.close(fd)

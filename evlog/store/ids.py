@@ -132,12 +132,12 @@ def _unsort(mask: NDArray[np.bool_], order: NDArray[np.intp]) -> NDArray[np.bool
 class _Folder:
     """What is known of the index files of one folder: their names, and their entries in sorted arrays."""
 
-    names: set[str] = field(default_factory=set)
+    names: dict[str, int] = field(default_factory=dict)  # with the file it was: an erasure puts another in its place
     arrays: list[Ids] = field(default_factory=list)
 
-    def add(self, name: str, ids: Ids) -> None:
+    def add(self, name: str, inode: int, ids: Ids) -> None:
         """Learn one more file; many small ones are merged, so that thousands of tiny segments cost few look-ups."""
-        self.names.add(name)
+        self.names[name] = inode
         self.arrays.append(ids)
         small = [array for array in self.arrays if len(array) <= _SMALL]
         if len(small) > _PIECES:
@@ -160,10 +160,10 @@ class Index:
         return self._of(self.store.quarantine)
 
     def _of(self, path: Path) -> list[Ids]:
-        names = set(durable.files(path, ".ids"))
+        names = durable.inodes(path, ".ids")
         folder = self._folders.get(path)
-        if folder is None or not folder.names <= names or PART_IDS in folder.names:
+        if folder is None or not folder.names.items() <= names.items() or PART_IDS in folder.names:
             folder = self._folders[path] = _Folder()  # compacted meanwhile: what was learned of these files is void
-        for name in sorted(names - folder.names):
-            folder.add(name, load(path / name))
+        for name in sorted(names.keys() - folder.names.keys()):
+            folder.add(name, names[name], load(path / name))
         return folder.arrays

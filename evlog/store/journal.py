@@ -1,7 +1,7 @@
 """Commits: one rename makes a batch history; everything after it is applying (docs/design.md, "Order of writing").
 
-This is the only home of the protocol. A caller stages files in a `Staging`, takes the `commit` lock, and hands over which
-staged file goes where and what it replaces; recovery is the same applying, done by whoever commits next.
+This is the only home of the protocol. A caller stages files in a `Staging`, takes the `commit` lock, and hands over
+which staged file goes where and what it replaces; recovery is the same applying, done by whoever commits next.
 """
 
 from __future__ import annotations
@@ -12,18 +12,29 @@ import shutil
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from evlog.errors import StoreDamaged
+from evlog.errors import StoreDamaged, WriteFailed
 from evlog.store import durable, locks
+from evlog.store.layout import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from evlog.store.layout import Store
 
+INGEST = "ingest"
+"""The `why` of commits that add events and replace none."""
+
+_OWNER = "owner"
 _KEPT = 8  # applied records that stay: the newest carries the batch number, the rest help whoever looks
+
+
+class Unfinished(WriteFailed):
+    """A step after the commit failed: the batch is history all the same, and whole."""
+
+    hint = "what it did is committed; mend the disk: the next command that writes completes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +92,16 @@ def staging(store: Store) -> Iterator[Staging]:
 
     Unless a commit that names it could not be applied to its end: then recovery needs the files.
     """
-    path = durable.folder(store.staging / uuid.uuid4().hex)
-    fd = locks.owned(path / "owner")
+    with locks.staging(store):
+        path = durable.folder(store.staging / uuid.uuid4().hex)
+        fd = locks.owned(path / _OWNER)
+    assert fd is not None, "nobody else knows this folder yet"
     staged = Staging(store, path)
     try:
         yield staged
     finally:
         staged.drop()
-        if fd is not None:
-            os.close(fd)
+        os.close(fd)
         needed = f"staging/{path.name}/"
         if not any(source.startswith(needed) for record in unapplied(store) for source, _ in record.renames):
             shutil.rmtree(path, ignore_errors=True)
@@ -116,17 +128,45 @@ def commit(
 ) -> int:
     """Commit staged files to their final names and remove what they replace; the number of the commit.
 
-    The caller holds the commit lock and has recovered; every staged file is synced here if it is not yet. `renames` maps names in the
-    staging folder to paths in the store. With `batches` > 1 the commit takes that many numbers, the last being its own.
+    The caller holds the commit lock and has recovered; every staged file is synced here if it is not yet. `renames`
+    maps names in the staging folder to paths in the store. With `batches` > 1 the commit takes that many numbers, the
+    last being its own.
     """
     store = staged.store
     batch = newest(store) + batches
     record = Record(batch, why, tuple((staged.relative(name), to) for name, to in renames), tuple(unlinks))
     staged.sync()
     durable.sync_folder(staged.path)
-    _write(store, record)
-    _apply(store, record)
+    for folder in {(store.root / target).parent for _, target in record.renames}:
+        durable.is_folder(folder)  # what stands in the way of applying is told before anything is committed
+    try:
+        _write(store, record)
+        _apply(store, record)
+    except WriteFailed as error:
+        if durable.is_there(_path(store, batch)):
+            raise Unfinished(str(error)) from error
+        raise
     return batch
+
+
+def replaced_since(store: Store, batch: int) -> bool:
+    """Whether a commit after `batch` did more than add events: then a look at the folders may have seen half of it."""
+    newer = [name for name in durable.files(store.journal, "") if _number(name) > batch]
+    return len(newer) >= _KEPT or any(_replaces(store, name) for name in newer)
+
+
+def _replaces(store: Store, name: str) -> bool:
+    for path in (store.journal / name, (store.journal / name).with_suffix(".done")):
+        try:
+            return _read(path).why != INGEST
+        except FileNotFoundError:
+            continue  # applied, or trimmed, meanwhile
+    return True
+
+
+def living(store: Store) -> list[Path]:
+    """The locks of the staging folders that lie there just now; each is free once its run has ended."""
+    return [store.staging / name / _OWNER for name in durable.folders(store.staging)]
 
 
 def recover(store: Store) -> int:
@@ -143,16 +183,30 @@ def recover(store: Store) -> int:
 
 def _write(store: Store, record: Record) -> None:
     body = {"batch": record.batch, "why": record.why, "renames": record.renames, "unlinks": record.unlinks}
-    durable.replace_whole(store.journal / f"{record.batch:012d}.json", json.dumps(body).encode() + b"\n")
+    durable.replace_whole(_path(store, record.batch), json.dumps(body).encode() + b"\n")
 
 
 def _read(path: Path) -> Record:
     try:
         body = json.loads(durable.read(path))
         renames = tuple((str(source), str(target)) for source, target in body["renames"])
-        return Record(int(body["batch"]), str(body["why"]), renames, tuple(map(str, body["unlinks"])))
+        record = Record(int(body["batch"]), str(body["why"]), renames, tuple(map(str, body["unlinks"])))
+        ours = all(map(_is_inside, (*(name for pair in renames for name in pair), *record.unlinks)))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreDamaged(f"{path} is not a commit record") from error
+    if not ours:
+        raise StoreDamaged(f"{path} names files outside of the store")
+    return record
+
+
+def _is_inside(name: str) -> bool:
+    top, *rest = PurePosixPath(name).parts
+    return top in FOLDERS and bool(rest) and ".." not in rest
+
+
+def _path(store: Store, batch: int) -> Path:
+    """Where the record of a commit lies until it is applied."""
+    return store.journal / f"{batch:012d}.json"
 
 
 def _apply(store: Store, record: Record) -> None:
@@ -166,7 +220,7 @@ def _apply(store: Store, record: Record) -> None:
             try:
                 source.rename(target)
             except FileNotFoundError:
-                if not target.exists():
+                if not durable.is_there(target):
                     raise
     for parent in {path.parent for path in touched}:
         durable.sync_folder(parent)
@@ -193,27 +247,27 @@ def _drop_if_empty(root: Path, folder: Path) -> None:
 
 
 def _mark_applied(store: Store, batch: int) -> None:
-    path = store.journal / f"{batch:012d}.json"
+    path = _path(store, batch)
     with durable.told_once("rename", path):
-        try:
-            path.rename(path.with_suffix(".done"))
-        except FileNotFoundError:
-            return
-    for name in durable.files(store.journal, ".done")[:-_KEPT]:
-        (store.journal / name).unlink(missing_ok=True)
+        path.rename(path.with_suffix(".done"))
+        for name in durable.files(store.journal, ".done")[:-_KEPT]:
+            (store.journal / name).unlink(missing_ok=True)
     durable.sync_folder(store.journal)
 
 
 def _sweep(store: Store) -> None:
-    """Remove staging folders whose owner is dead."""
-    for name in durable.folders(store.staging):
-        path = store.staging / name
-        fd = locks.owned(path / "owner")
-        if fd is not None:
-            os.close(fd)
-            shutil.rmtree(path, ignore_errors=True)
-    for name in durable.files(store.journal, ".tmp"):
-        (store.journal / name).unlink(missing_ok=True)
+    """Remove staging folders whose owner is dead, and scratch files of the commit that nobody finished."""
+    with locks.staging(store):
+        for name in durable.folders(store.staging):
+            path = store.staging / name
+            fd = locks.owned(path / _OWNER)
+            if fd is not None:
+                os.close(fd)
+                shutil.rmtree(path, ignore_errors=True)
+    for folder in (store.journal, store.tombstones, store.root):
+        for name in durable.files(folder, durable.SCRATCH):
+            with durable.told_once("remove", folder / name):
+                (folder / name).unlink(missing_ok=True)
 
 
 def _number(name: str) -> int:

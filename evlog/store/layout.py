@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evlog.errors import StoreDamaged, StoreMissing
 from evlog.store import durable
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 FORMAT = 1
 SEQ_BITS = 26
-"""`seq` of an event is BATCH × 2^26 + its ordinal in the batch."""
+"""`seq` of an event is BATCH * 2^26 + its ordinal in the batch."""
 
 FOLDERS = ("events", "parquet", "ids", "quarantine", "journal", "staging", "tombstones", "locks")
+MARKER = "evlog.json"
+KEY, KEY_BYTES = "key", 32
 PART = "events.parquet"
 PART_IDS = "part.ids"
 _DATE = re.compile(r"(?:date=)?(\d{4}-\d\d-\d\d)", re.ASCII)
@@ -112,21 +118,24 @@ def day_of(folder_name: str) -> date | None:
 
 
 def create(root: Path) -> Store:
-    """The store at `root`, made (or completed) if need be."""
-    root.mkdir(parents=True, exist_ok=True, mode=durable.FOLDER_MODE)
+    """The store at `root`, made (or completed) if need be; the marker comes last, so it never names half a store."""
+    for path in reversed([root, *root.parents]):
+        if not path.exists():
+            durable.folder(path)
     for name in FOLDERS:
         durable.folder(root / name)
-    marker = root / "evlog.json"
+    marker = root / MARKER
     if not marker.exists():
+        durable.put_first(root / "tombstones" / KEY, os.urandom(KEY_BYTES))
         made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         body = {"format": FORMAT, "store": uuid.uuid4().hex, "created_at": made}
-        durable.replace_whole(marker, json.dumps(body).encode() + b"\n")
+        durable.put_first(marker, json.dumps(body).encode() + b"\n")
     return open_store(root)
 
 
 def open_store(root: Path) -> Store:
     """The store at `root`; StoreMissing if there is none, StoreDamaged if it is of another format."""
-    marker = root / "evlog.json"
+    marker = root / MARKER
     try:
         body = json.loads(durable.read(marker))
         known = body["format"] == FORMAT

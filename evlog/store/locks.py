@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from evlog.errors import StoreLocked
@@ -24,10 +24,20 @@ if TYPE_CHECKING:
 _POLL = 0.05  # seconds between two tries while waiting with a limit
 
 
-@contextmanager
-def commit(store: Store) -> Iterator[None]:
+def commit(store: Store) -> AbstractContextManager[None]:
     """Hold the commit lock, waiting for it: the holder needs it for milliseconds."""
-    fd = _open(store.locks / "commit")
+    return held(store.locks / "commit")
+
+
+def staging(store: Store) -> AbstractContextManager[None]:
+    """Hold the lock under which staging folders are born and swept up: no sweep meets one that has no owner yet."""
+    return held(store.locks / "staging")
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the flock of `path`, waiting for it."""
+    fd = _open(path)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
@@ -41,8 +51,9 @@ def maintenance(store: Store, command: str, *, wait: float | None = 0.0) -> Iter
     fd = _open(store.locks / "maintenance")
     try:
         _take(fd, wait)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"evlog {command} (process {os.getpid()})".encode(), 0)
+        with told_once("write", store.locks / "maintenance"):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"evlog {command} (process {os.getpid()})".encode(), 0)
         yield
     finally:
         os.close(fd)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evlog.errors import StoreDamaged
+from evlog.store import durable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,14 +49,17 @@ def write(path: Path, batches: Iterable[Any], *, covers: int) -> int:
     columns = schema()
     told = columns.with_metadata({_COVERS: b"%d" % covers})
     rows = 0
-    with pq.ParquetWriter(
-        path, told, compression="zstd", use_dictionary=_DICTIONARY, write_statistics=_COMPARED, store_schema=False
-    ) as writer:
+    with (
+        durable.told_once("write", path),
+        pq.ParquetWriter(
+            path, told, compression="zstd", use_dictionary=_DICTIONARY, write_statistics=_COMPARED, store_schema=False
+        ) as writer,
+    ):
+        path.chmod(durable.FILE_MODE)
         writer.add_key_value_metadata({_COVERS.decode(): str(covers)})
         for table in _grouped(batches, pa):
             writer.write_table(table.select(columns.names).cast(columns), row_group_size=ROW_GROUP)
             rows += table.num_rows
-    path.chmod(0o600)
     return rows
 
 

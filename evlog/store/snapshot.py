@@ -7,10 +7,11 @@ left out; a partition's segments that its part covers are left out too (docs/des
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from evlog.errors import EvlogError
+from evlog.errors import EvlogError, StoreDamaged
 from evlog.store import durable, journal, parts
 from evlog.store.layout import PART, day_of, segment_name
 
@@ -106,16 +107,18 @@ def steady(store: Store, read: Callable[[Snapshot], T], *, first: date | None = 
 
 
 def _look(store: Store, first: date | None, last: date | None) -> Snapshot | None:
+    """The snapshot, or None where files were replaced under our eyes."""
     batch = journal.newest(store)
-    pending = {target: source for record in journal.unapplied(store) for source, target in record.renames}
-    hot = {(segment.day, segment.name): segment for segment in _staged(store, pending)}
-    hot |= {(segment.day, segment.name): segment for segment in _listed(store)}
-    cold = list(_parts(store, pending))
+    records = journal.unapplied(store)
+    pending = {target: source for record in records for source, target in record.renames}
+    gone = {store.root / name for record in records for name in record.unlinks}
+    hot = _hot(store, pending, gone)
+    cold = list(_parts(store, pending, gone))
 
     def wanted(day: date) -> bool:
         return (first is None or day >= first) and (last is None or day <= last)
 
-    segments = [hot[key] for key in sorted(hot) if hot[key].name.batch <= batch and wanted(hot[key].day)]
+    segments = [segment for segment in hot if segment.name.batch <= batch and wanted(segment.day)]
     found = [part for part in cold if wanted(part.day)]
     both = {segment.day for segment in segments}
     try:
@@ -124,8 +127,18 @@ def _look(store: Store, first: date | None, last: date | None) -> Snapshot | Non
         return None
     if any(_stamp(part.path) != part.stamp for part in found if part.day in both):
         return None
+    if journal.replaced_since(store, batch):
+        return None
     kept = [segment for segment in segments if segment.name.batch > covers.get(segment.day, -1)]
     return Snapshot(batch, tuple(kept), tuple(found))
+
+
+def _hot(store: Store, pending: dict[str, str], gone: set[Path]) -> list[Segment]:
+    """The segments of all commits: where a rename is still to come, the staged file, in place of what it replaces."""
+    staged = {(segment.day, segment.name): segment for segment in _staged(store, pending)}
+    found = {(segment.day, segment.name): segment for segment in _listed(store) if segment.path not in gone}
+    found |= {key: new for key, new in staged.items() if key not in found or _stamp(new.path) == new.stamp}
+    return [found[key] for key in sorted(found)]
 
 
 def _staged(store: Store, pending: dict[str, str]) -> Iterator[Segment]:
@@ -151,7 +164,7 @@ def _listed(store: Store) -> Iterator[Segment]:
                 yield Segment(day, name, events / folder / file, stamp)
 
 
-def _parts(store: Store, pending: dict[str, str]) -> Iterator[Part]:
+def _parts(store: Store, pending: dict[str, str], gone: set[Path]) -> Iterator[Part]:
     """The part of each partition: the committed one, even where its rename is still to come."""
     parquet = store.root / "parquet"
     names = {day_of(name) for name in durable.folders(parquet, "date=")}
@@ -162,15 +175,17 @@ def _parts(store: Store, pending: dict[str, str]) -> Iterator[Part]:
     }
     for day in sorted(day for day in names | set(staged) if day is not None):
         for path in (staged.get(day), store.part(day)):
-            stamp = _stamp(path) if path is not None else None
+            stamp = _stamp(path) if path is not None and path not in gone else None
             if path is not None and stamp is not None:
                 yield Part(day, path, stamp)
                 break
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> Stamp | None:
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         return None
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreDamaged(f"{path} is no plain file; evlog follows no symlink inside a store", hint="move it away")
     return found.st_ino, found.st_size, found.st_mtime_ns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from evlog.errors import StoreDamaged
 from evlog.store import durable
+from evlog.store.layout import KEY, KEY_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from evlog.store.layout import Store
 
-_KEY_BYTES = 32
-USERS, DAYS, KEY = "users.json", "days.json", "key"
+USERS, DAYS = "users.json", "days.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,9 @@ class Tombstones:
 
     def user_key(self, user: str) -> int:
         """The 64-bit key of `user` in parts (signed, as Parquet's readers like it)."""
-        digest = blake2b(user.encode("utf-8", "surrogatepass"), key=self.key, digest_size=8, person=b"user_key").digest()
+        digest = blake2b(
+            user.encode("utf-8", "surrogatepass"), key=self.key, digest_size=8, person=b"user_key"
+        ).digest()
         return int.from_bytes(digest, "big", signed=True)
 
 
@@ -100,25 +101,14 @@ def _json(path: Path, default: dict[str, object]) -> dict[str, object]:
 
 
 def _key(store: Store) -> bytes:
-    """The secret of the store, made on first use and never changed."""
+    """The secret of the store, made with it and never changed: without it no tombstone would hold any more."""
     path = store.tombstones / KEY
     try:
         key = durable.read(path)
-    except FileNotFoundError:
-        key = _made(path)
-    if len(key) != _KEY_BYTES:
-        raise StoreDamaged(f"{path} must hold {_KEY_BYTES} bytes")
+    except FileNotFoundError as error:
+        raise StoreDamaged(
+            f"{path} is missing", hint="bring it back from a backup: it keeps erased users out"
+        ) from error
+    if len(key) != KEY_BYTES:
+        raise StoreDamaged(f"{path} must hold {KEY_BYTES} bytes")
     return key
-
-
-def _made(path: Path) -> bytes:
-    """A new secret at `path`; where another process was first, the secret that it made."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        durable.write_new(scratch, [os.urandom(_KEY_BYTES)])
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(scratch)
-    finally:
-        scratch.unlink(missing_ok=True)
-    durable.sync_folder(path.parent)
-    return durable.read(path)
