@@ -15,7 +15,10 @@ import msgspec
 from evlog.event.reject import Problem, Rejected, shown
 
 MAX_DEPTH = 64
+_SHOWN_DIGITS = 40
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+_SPACED = re.compile(rb'"[ \t\r\n]+:')
+_DIGITS = 20  # of the longest integer in 64 bits, with its sign
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _decode = msgspec.json.Decoder().decode
 
@@ -35,8 +38,7 @@ def load(line: bytes) -> Any:
 def vet(value: Any, line: bytes) -> None:
     """Reject duplicate keys and integers beyond 64 bits in the parsed `value` of `line`."""
     keys = _count(value)
-    spaced = b'" :' in line or b'"\t:' in line or b'"\r:' in line or b'"\n:' in line
-    if spaced or line.count(b'":') != keys:
+    if line.count(b'":') != keys or _SPACED.search(line):
         _no_duplicates(line)
 
 
@@ -47,11 +49,16 @@ def _count(value: Any) -> int:
     if isinstance(value, list):
         return sum(_count(v) for v in value if v.__class__ in _LOOK)
     if value.__class__ is int and not _INT_MIN <= value <= _INT_MAX:
-        raise Rejected(Problem("number_range", "", "integers of at most 64 bits", shown(value)))
+        raise Rejected(_too_big(str(value)))
     return 0
 
 
 _LOOK = frozenset({dict, list, int})
+
+
+def _too_big(digits: str) -> Problem:
+    told = digits if len(digits) <= _SHOWN_DIGITS else f"{digits[:_SHOWN_DIGITS]}… ({len(digits)} digits)"
+    return Problem("number_range", "", "integers of at most 64 bits", told)
 
 
 def _no_duplicates(line: bytes) -> None:
@@ -71,7 +78,9 @@ def why_not_json(line: bytes) -> Problem:
     except UnicodeDecodeError as error:
         return Problem("bad_utf8", "", "UTF-8", f"byte 0x{line[error.start]:02x} at position {error.start}")
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+    except Rejected as refused:
+        return refused.problems[0]
     except json.JSONDecodeError as error:
         return Problem("bad_json", "", "one JSON value", f"broken JSON at position {error.pos} ({error.msg.lower()})")
     except (ValueError, RecursionError) as error:
@@ -83,6 +92,12 @@ def why_not_json(line: bytes) -> Problem:
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name}, which is not JSON")
+
+
+def _whole(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise Rejected(_too_big(text))
+    return int(text)
 
 
 def _finite(text: str) -> float:

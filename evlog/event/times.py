@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,8 +26,8 @@ _RFC3339 = re.compile(
 )
 _EPOCH = re.compile(r"\d{9,19}(?:\.\d+)?", re.ASCII)
 _LOW, _HIGH = 946_684_800, 4_102_444_800  # 2000-01-01 and 2100-01-01 in epoch seconds
-_UNITS = ((1, 1_000_000), (1_000, 1_000), (1_000_000, 1))  # (units a second, µs a unit)
-_NANO = 1_000_000_000
+_UNITS = (1, 1_000, 1_000_000, 1_000_000_000)  # units a second: s, ms, µs, ns
+_MICRO = 1_000_000
 _MICRO_DIGITS = 6
 _LEAP = 60
 
@@ -76,7 +77,7 @@ def _text(text: str, assume: tzinfo) -> Instant:
     match = _RFC3339.fullmatch(text)
     if match is None:
         if _EPOCH.fullmatch(text):
-            return _epoch(float(text) if "." in text else int(text), text)
+            return _epoch(Decimal(text) if "." in text else int(text), text)
         raise _bad(text)
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     digits = (fraction or "").ljust(_MICRO_DIGITS, "0")
@@ -91,6 +92,8 @@ def _text(text: str, assume: tzinfo) -> Instant:
         told = canonical(moment + leap)
     except (ValueError, OverflowError) as error:
         raise _bad(text) from error
+    if leap and told[11:16] != "00:00":
+        raise _bad(text)  # leap seconds come at the end of a UTC day
     return Instant(told, assumed_zone=offset is None, cut=text if lost else None)
 
 
@@ -104,12 +107,14 @@ def _offset(text: str) -> tzinfo:
     return timezone(sign * timedelta(hours=hours, minutes=minutes))
 
 
-def _epoch(number: float, came: object) -> Instant:
-    for units, micros in _UNITS:
+def _epoch(number: float | Decimal, came: object) -> Instant:
+    for units in _UNITS:
         if _LOW * units <= number < _HIGH * units:
-            return Instant(_from_micros(round(number * micros)), epoch=True)
-    if isinstance(number, int) and _LOW * _NANO <= number < _HIGH * _NANO:
-        return Instant(_from_micros(number // 1000), epoch=True, cut=str(number) if number % 1000 else None)
+            exact = Decimal(number) * _MICRO / units
+            # a float is only as fine as its digits go: what lies below a microsecond there is noise
+            micros = round(exact) if isinstance(number, float) else int(exact)
+            lost = micros != exact and not isinstance(number, float)
+            return Instant(_from_micros(micros), epoch=True, cut=str(came) if lost else None)
     raise _bad(came)
 
 

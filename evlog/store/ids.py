@@ -53,8 +53,16 @@ def entries(packed: bytes | bytearray) -> Ids:
 
 def arranged(ids: Ids) -> Ids:
     """The same entries, sorted by id hash."""
-    order = np.lexsort((ids.low, ids.high))
+    order = _order(ids)
     return Ids(*(column[order] for column in ids))
+
+
+def _order(ids: Ids) -> NDArray[np.intp]:
+    """The order by id hash; the earlier first among equals. The upper half decides all but never."""
+    order = np.argsort(ids.high, kind="stable")
+    high, low = ids.high[order], ids.low[order]
+    tied = high[1:] == high[:-1]
+    return np.lexsort((ids.low, ids.high)) if (tied & (low[1:] != low[:-1])).any() else order
 
 
 def merged(many: Iterable[Ids]) -> Ids:
@@ -92,7 +100,7 @@ def load(path: Path) -> Ids:
 
 def repeats(ids: Ids) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which entries repeat an earlier one of the same batch: (same content, other content), as masks in their order."""
-    order = np.lexsort((ids.low, ids.high))
+    order = _order(ids)
     high, low, content = (column[order] for column in ids)
     again = np.zeros(len(ids), bool)
     again[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
