@@ -86,7 +86,7 @@ class Done:
 
 
 def plan(store: Store, *, before: date | None) -> Plan:
-    """The partitions before `before` (None: all of them) that have segments; of the others those with many small ones."""
+    """The partitions before `before` (None: all) that have segments; of the others those with many small ones."""
     seen = snapshot.snapshot(store)
     cold = {part.day: part for part in seen.cold}
     hot: dict[date, list[Segment]] = {}
@@ -103,7 +103,7 @@ def run(
     *,
     before: date | None,
     wait: float | None = 0.0,
-    done: Callable[[Done, int], None] = lambda day, total: None,
+    done: Callable[[Done, int], None] = lambda _day, _total: None,
 ) -> list[Done]:
     """Compact every closed partition and merge in open ones; `done` hears of each, and how many there are."""
     with locks.maintenance(store, "compact", wait=wait):

@@ -87,10 +87,10 @@ def _day(store: Store, day: date) -> Day:
     cold = [f"parquet/date={day}/{PART}"] if store.part(day).exists() else []
     files = (*segments, *cold, *indexes)
     size = sum((store.root / name).stat().st_size for name in files)
-    return Day(day, files, _events(store, day, indexes, has_part=bool(cold)), size)
+    return Day(day, files, _events(store, indexes, has_part=bool(cold)), size)
 
 
-def _events(store: Store, day: date, indexes: Iterable[str], *, has_part: bool) -> int:
+def _events(store: Store, indexes: Iterable[str], *, has_part: bool) -> int:
     """How many events a partition holds, by the size of its indexes."""
     names = [name for name in indexes if has_part or not name.endswith(PART_IDS)]
     return sum((store.root / name).stat().st_size for name in names) // ids.ENTRY
@@ -115,7 +115,15 @@ def _quarantine(staged: journal.Staging, store: Store, before: date) -> tuple[li
             name = f"{staged.serial()}-quarantine"
             staged.write(name, [quarantine.record(found.body) for found in kept])
             renames.append((name, target))
-    return renames, unlinks
+    return renames, unlinks + _cleared(store, before)
+
+
+def _cleared(store: Store, before: date) -> list[str]:
+    """The hashes of rejects that were cleared, once they are old themselves."""
+    whole = {file.path.with_suffix(".ids").name for file in quarantine.files(store)}
+    lonely = [name for name in durable.files(store.quarantine, ".ids") if name not in whole]
+    told = ((name, segment_name(name)) for name in lonely)
+    return [f"quarantine/{name}" for name, said in told if said is not None and said.received_at.date() < before]
 
 
 def _newest_received(store: Store, days: list[date]) -> str | None:

@@ -61,7 +61,7 @@ def status(store: Store, *, now: datetime) -> Status:
         cold_events=cold,
         segments=len(seen.hot),
         parts=len(seen.cold),
-        bytes=sum(file.stamp[1] for file in (*seen.hot, *seen.cold)),
+        bytes=sum(file.stamp[1] for file in seen.files),
         first_day=seen.days[0] if seen.days else None,
         last_day=seen.days[-1] if seen.days else None,
         newest_event=newest,

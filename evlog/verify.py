@@ -13,7 +13,7 @@ import msgspec
 
 from evlog.event.record import Line, encode, entry
 from evlog.store import durable, ids, journal, locks, parts, quarantine, snapshot, tombstones
-from evlog.store.layout import PART_IDS, day_of, segment_name
+from evlog.store.layout import PART_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,9 +60,9 @@ class Verified:
 def verify(
     store: Store,
     *,
-    repair: bool = False,  # noqa: FBT001, RUF100 - keyword-only, and the command's own word
+    repair: bool = False,
     wait: float | None = 0.0,
-    seen: Callable[[int, int], None] = lambda done, total: None,
+    seen: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Verified:
     """Read every file of the store and hold it against the invariants; with `repair`, mend what can be derived."""
     with locks.maintenance(store, "verify", wait=wait):
@@ -179,7 +179,7 @@ def _double(store: Store, now: snapshot.Snapshot, told: Verified) -> None:
 
 def _strangers(store: Store, now: snapshot.Snapshot, told: Verified) -> None:
     """No file in the tiers that no snapshot sees, no index of what is not there, no symlink, nothing left lying."""
-    known = {path for path in (*now.segments, *now.parts)}
+    known = {*now.segments, *now.parts}
     known |= {store.ids(segment.day) / segment.name.file(".ids") for segment in now.hot}
     known |= {store.ids(part.day) / PART_IDS for part in now.cold}
     for path in _tier_files(store):
@@ -202,7 +202,7 @@ def _is_pending(store: Store, path: Path) -> bool:
     """Whether a commit that is not wholly applied has put the file there, or is to remove it: that is told already."""
     name = str(path.relative_to(store.root))
     records = journal.unapplied(store)
-    return any(name in record.unlinks or name in dict(map(reversed, record.renames)) for record in records)
+    return any(name in record.unlinks or name in {target for _, target in record.renames} for record in records)
 
 
 def _rejects(store: Store, told: Verified) -> None:

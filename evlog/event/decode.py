@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from evlog.event.reject import Problem, Rejected, shown
+from evlog.event.reject import Problem, Rejected
 
 MAX_DEPTH = 64
 _SHOWN_DIGITS = 40

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from evlog.event import decode
+from evlog.event.record import COLUMNS
 from evlog.event.reject import Problem, Rejected, shown
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -32,18 +33,26 @@ ALIASES: dict[str, tuple[str, ...]] = {
 PROPERTIES = ("properties", "event_data", "eventData", "event_properties", "props", "data", "metadata", "payload")
 """Objects (or strings that hold one) whose members become properties; the first to name a key wins."""
 
+ANONYMOUS = ("anonymousId", "anonymous_id")
+"""Members of these objects (but `properties`) that are the anonymous id, where the event has none of its own."""
+
 CONTEXT = ("context", "client_info", "clientInfo")
 TARGETS = (("lessonId", "lesson"), ("lesson_id", "lesson"), ("moduleId", "module"), ("module_id", "module"),
            ("courseId", "course"), ("course_id", "course"))  # fmt: skip
 """Fields that name a target where `target_id` does not: the most specific one wins; all stay properties too."""
 
-OURS = frozenset({"received_at", "seq", "user_key"})
-"""What evlog adds itself: dropped when it comes back with an export."""
+OURS = frozenset({"received_at", "seq", "date", "user_key"})
+"""What evlog adds itself: dropped when it comes back with an export, where nothing but columns of `events` stands."""
 
-_CONSENT = ("consent_given", "consentGiven", "consent", "analytics", "analytics_storage", "given")
-_PRIVACY = ("privacy", "consent", "consent_given", "consentGiven")
-_REFUSED = frozenset({"false", "no", "0", "denied", "refused", "withdrawn"})
-_GIVEN = frozenset({"true", "yes", "1", "granted", "given"})
+_COLUMNS = frozenset(COLUMNS) | OURS
+_SAY_SOMETHING = frozenset({"event_id", "ts"})  # an empty one is wrong; any other empty field is absent
+_CONSENT = ("consent_given", "consentGiven", "consent", "analytics", "analytics_storage", "given", "granted")
+_PRIVACY = (
+    "privacy", "consent", "consent_given", "consentGiven", "privacy.consent_given", "privacy.consentGiven",
+    "privacy.consent", "consent.analytics", "consent.analytics_storage",
+)  # fmt: skip
+_REFUSED = frozenset({"false", "no", "n", "off", "0", "0.0", "denied", "declined", "refused", "revoked", "withdrawn"})
+_GIVEN = frozenset({"true", "yes", "y", "on", "1", "1.0", "granted", "accepted", "given"})
 
 
 @dataclass(slots=True)
@@ -67,24 +76,39 @@ class Shape:
     targets: tuple[tuple[str, str], ...]
 
 
-def consent(event: dict[str, Any]) -> bool | None:
+def consent(event: Any) -> bool | None:
     """Whether the event says that its user agreed to analytics: True, False, or None where it does not say.
 
     A refusal anywhere wins.
     """
-    said = [verdict for key in _PRIVACY if key in event for verdict in _verdicts(event[key])]
+    said = [verdict for value in shared(event).values() for verdict in _verdicts(value)]
     return False if False in said else (True if True in said else None)
 
 
+def shared(envelope: Any) -> dict[str, Any]:
+    """What an envelope says of consent for all events in it."""
+    return {key: envelope[key] for key in _PRIVACY if key in envelope} if isinstance(envelope, dict) else {}
+
+
 def _verdicts(value: Any) -> list[bool | None]:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        value = _object(value)
     if isinstance(value, dict):
         return [verdict for key in _CONSENT if key in value for verdict in _verdicts(value[key])]
     word = str(value).strip().lower()
     return [False if word in _REFUSED else (True if word in _GIVEN else None)]
 
 
+def _object(text: str) -> Any:
+    """The object in `text`, or `text` itself where there is none."""
+    try:
+        return decode.load(text.encode())
+    except Rejected:
+        return text
+
+
 def resolve(event: dict[str, Any], mapping: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> Draft:
-    """The draft of an event; `mapping` (canonical field, path) goes before every alias. Rejected if it cannot be read."""
+    """The draft of an event; `mapping` (canonical field, path) goes before every alias. Rejected if none can be made."""
     mapped: dict[str, Any] = {}
     if mapping:
         event = dict(event)
@@ -94,7 +118,6 @@ def resolve(event: dict[str, Any], mapping: tuple[tuple[str, tuple[str, ...]], .
     losers = _pick(event, shape, draft)
     for key in shape.properties:
         _merge(draft, draft.properties, key, event[key])
-    _from_metadata(draft)
     for key in shape.context:
         _merge(draft, draft.context, key, event[key])
     for key in _PRIVACY:
@@ -114,9 +137,9 @@ def _shape(keys: tuple[str, ...]) -> Shape:
     picks = tuple((name, found) for name, names in ALIASES.items() if (found := tuple(n for n in names if n in there)))
     properties = tuple(key for key in PROPERTIES if key in there)
     context = tuple(key for key in CONTEXT if key in there)
-    known = {key for _, names in picks for key in names} | {*properties, *context, *OURS, *_PRIVACY}
-    if there >= OURS - {"user_key"}:
-        known.add("date")  # an export of ours, coming back
+    known = {key for _, names in picks for key in names} | {*properties, *context, *_PRIVACY}
+    if there <= _COLUMNS:
+        known |= OURS
     extras = tuple(key for key in keys if key not in known)
     return Shape(picks, properties, context, extras, tuple((key, kind) for key, kind in TARGETS if key in there))
 
@@ -127,13 +150,13 @@ def _pick(event: dict[str, Any], shape: Shape, draft: Draft) -> list[str]:
     for name, keys in shape.picks:
         for key in keys:
             value = event[key]
-            if value is None:
+            if value is None or (value == "" and name not in _SAY_SOMETHING):
                 continue
             if key != name and isinstance(value, dict | list):
                 losers.append(key)  # `user: {…}` is no user id; it is a property
             elif name not in draft.values:
                 draft.values[name] = value
-            elif value != draft.values[name]:
+            elif str(value) != str(draft.values[name]):
                 draft.conflicts += 1
                 losers.append(key)
     return losers
@@ -141,7 +164,7 @@ def _pick(event: dict[str, Any], shape: Shape, draft: Draft) -> list[str]:
 
 def _merge(draft: Draft, into: dict[str, Any], key: str, value: Any) -> None:
     """Merge the object `value` (or the object in the string `value`) into properties or context."""
-    if value is None or value == "":
+    if value in (None, "", []):
         return
     if isinstance(value, str):
         value = _inner(key, value)
@@ -150,7 +173,15 @@ def _merge(draft: Draft, into: dict[str, Any], key: str, value: Any) -> None:
             raise Rejected(Problem("bad_property", key, "an object, or a string that holds one", shown(value)))
         value = {key: value}  # `data: 5` is a property called data
     for name, member in value.items():
-        _add(draft, into, name, member)
+        nameless = name in ANONYMOUS and into is draft.properties and "anonymous_id" not in draft.values
+        if nameless and key != "properties" and _is_id(member):
+            draft.values["anonymous_id"] = member
+        else:
+            _add(draft, into, name, member)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
 
 
 def _inner(key: str, text: str) -> Any:
@@ -173,14 +204,6 @@ def _add(draft: Draft, into: dict[str, Any], key: str, value: Any) -> None:
         kept = draft.context.setdefault("conflicts", {})
         if isinstance(kept, dict):
             kept.setdefault(key, value)
-
-
-def _from_metadata(draft: Draft) -> None:
-    """`metadata.anonymousId` is the anonymous id where the event has none of its own."""
-    for key in ("anonymousId", "anonymous_id"):
-        value = draft.properties.get(key)
-        if isinstance(value, str | int) and "anonymous_id" not in draft.values:
-            draft.values["anonymous_id"] = draft.properties.pop(key)
 
 
 def _target(event: dict[str, Any], shape: Shape, draft: Draft) -> None:

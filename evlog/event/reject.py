@@ -47,11 +47,12 @@ class Problem:
         return f"{where}expected {self.expected}, got {self.got}" if self.got else f"{where}expected {self.expected}"
 
 
-class Rejected(Exception):  # noqa: N818 - it is a verdict on a line, not a failure of evlog
-    """A line is refused; carries every problem found, the one that gives the reason first."""
+class Rejected(Exception):
+    """A line is refused; carries every problem, the one that gives the reason first, and the day if it could be told."""
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: Problem, day: str | None = None) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: _RANK[problem.code]))
+        self.day = day
         super().__init__(self.problems[0].says)
 
     @property

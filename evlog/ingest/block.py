@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from evlog.ingest import unread
 from evlog.ingest.source import STDIN, Stream
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 
     from evlog.ingest.source import Source
 
-BLOCK = 24 * 1024 * 1024  # bytes of lines in one batch: two are in flight, each is about three times that in memory
+BLOCK = 16 * 1024 * 1024  # bytes of lines in one batch: two are in flight, each is about three times that in memory
 CAPACITY = BLOCK + (8 << 20)  # a block is given out at the first piece that makes it reach BLOCK
 LINES = 250_000
 _READ = 1 << 20
-_KEPT_HEAD = 2048
+KEPT_HEAD = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Overlong:
     length: int
     head: bytes
     digest: str
+    refuses: bool  # it speaks of refused consent
 
 
 Buffer = bytes | bytearray | mmap.mmap
@@ -115,6 +117,8 @@ class _Reader:
     _long: hashlib._Hash | None = None
     _length: int = 0
     _head: bytes = b""
+    _tail: bytes = b""
+    _refuses: bool = False
 
     def feed(self, data: bytes, into: _Gathering) -> None:
         """Take whole lines out of what was left and `data`; the remainder waits."""
@@ -126,7 +130,8 @@ class _Reader:
         if end:
             self._whole(data[:end], into, torn=False)
         if len(self.rest) > self.max_line:
-            self._long, self._head = hashlib.sha256(self.rest), self.rest[:_KEPT_HEAD]
+            self._long, self._head = hashlib.sha256(self.rest), self.rest[:KEPT_HEAD]
+            self._refuses, self._tail = unread.refuses(self.rest), self.rest[-unread.REACH :]
             self._length, self.rest = len(self.rest), b""
 
     def finish(self, into: _Gathering) -> None:
@@ -151,6 +156,9 @@ class _Reader:
         assert self._long is not None
         self._long.update(gone)
         self._length += len(gone)
+        near = self._tail + gone
+        self._refuses = self._refuses or unread.refuses(near)
+        self._tail = near[-unread.REACH :]
         if end < 0:
             return b""
         self._told(into)
@@ -158,7 +166,8 @@ class _Reader:
 
     def _told(self, into: _Gathering) -> None:
         assert self._long is not None
-        found = Overlong(self.source, self.line, self.offset, self._length, self._head, self._long.hexdigest())
+        digest = self._long.hexdigest()
+        found = Overlong(self.source, self.line, self.offset, self._length, self._head, digest, self._refuses)
         into.block.overlong.append(found)
         self.line += 1
         self.offset += self._length + 1

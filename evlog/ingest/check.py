@@ -28,12 +28,16 @@ _PLACEHOLDERS = ("null", "none", "undefined", "anonymous", "00000000-0000-0000-0
 PLACEHOLDERS = frozenset(case(word) for word in _PLACEHOLDERS for case in (str.lower, str.upper, str.capitalize))
 
 
-class NoConsent(Exception):  # noqa: N818 - not a failure: the event is counted and forgotten
+class NoConsent(Exception):
     """The user refused (or, where it is required, did not give) consent."""
 
 
-class Erased(Exception):  # noqa: N818 - not a failure: the event is counted and forgotten
+class Erased(Exception):
     """The user was erased."""
+
+
+class Untold(Rejected):
+    """An event is refused before it told whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,9 @@ class Judge:
     def event(self, value: Any) -> Accepted:
         """The accepted event; Rejected, NoConsent or Erased where it is none."""
         if not isinstance(value, dict):
-            raise Rejected(Problem("not_object", "", "a JSON object", shown(value)))
+            raise Untold(Problem("not_object", "", "a JSON object", shown(value)))
         self._consent(value)
-        draft = fields.resolve(value, self.rules.mapping)
+        draft = self._draft(value)
         self._tombstones(draft)
         problems: list[Problem] = []
         found = _ids(draft, problems) | _texts(draft, problems)
@@ -79,7 +83,7 @@ class Judge:
         redacted = self._guard(draft, event_type, problems)
         instant = self._time(draft, problems)
         if problems or instant is None or event_type is None:
-            raise Rejected(*problems)
+            raise Rejected(*problems, day=instant.text[:10] if instant is not None else None)
         if instant.cut is not None:
             draft.context["ts_original"] = instant.cut
         line = Line(
@@ -97,6 +101,20 @@ class Judge:
         required = "required" in (self.rules.consent, self.rules.plan.consent)
         if given is False or (given is None and required):
             raise NoConsent
+
+    def _draft(self, value: dict[str, Any]) -> Draft:
+        try:
+            return fields.resolve(value, self.rules.mapping)
+        except Rejected as refused:
+            raise Untold(*refused.problems, day=self._day(value)) from refused
+
+    def _day(self, value: dict[str, Any]) -> str | None:
+        """The day of an event that could not be read as a whole."""
+        found = next((value[key] for key in fields.ALIASES["ts"] if value.get(key) is not None), None)
+        try:
+            return times.read(found, self.rules.assume).text[:10]
+        except Rejected:
+            return None
 
     def _tombstones(self, draft: Draft) -> None:
         if self.moment.tombstones.users:
@@ -173,7 +191,7 @@ def _ids(draft: Draft, problems: list[Problem]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name in IDS:
         value = draft.values.get(name)
-        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        text: Any = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         if text is None or (text == "" and name != "event_id"):
             found[name] = None
             continue
@@ -195,12 +213,13 @@ def _bad_id(name: str, text: Any) -> Problem | None:
 def _texts(draft: Draft, problems: list[Problem]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name in TEXTS:
-        value = draft.values.get(name)
-        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if text is not None and not isinstance(text, str):
+        value: Any = draft.values.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if value is not None and not isinstance(value, str):
             problems.append(Problem("bad_property", name, "a string", shown(value)))
-            text = None
-        found[name] = text or None
+            value = None
+        found[name] = value or None
     return found
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _EMPTY_ID, _AT = b'"event_id":""', b',"seq":'
 
 
-class Stale(Exception):  # noqa: N818 - a call to parse again, not an error
+class Stale(Exception):
     """Users were erased or days purged since the block was parsed."""
 
 
@@ -252,10 +252,11 @@ def _conflict(block: Block, rows: Day, row: int, day: str) -> Reject:
     problem = Problem("id_conflict", "event_id", "the content stored first under this id", "other content")
     origin = rows.origins[row]
     if origin < 0:  # out of an envelope: its canonical line stands for it
+        origin = ~origin
         told = bytes(rows.lines).split(b"\n")[row]
-        first = block.pieces[0]
-        return Reject(first.source, first.line, first.offset, (problem,), told[: told.rindex(_AT)] + b"}", day=day)
-    raw = bytes(block.data[origin : block.data.find(b"\n", origin)])
+        raw = told[: told.rindex(_AT)] + b"}"
+    else:
+        raw = bytes(block.data[origin : block.data.find(b"\n", origin)]).rstrip(b"\r")
     piece = next(piece for piece in block.pieces if piece.start <= origin < piece.stop)
     line = piece.line + block.data[piece.start : origin].count(b"\n")
     return Reject(piece.source, line, piece.offset + origin - piece.start, (problem,), raw, day=day)

@@ -1,4 +1,4 @@
-"""CSV as NDJSON: each row becomes an object, each cell a text, a number where that changes nothing, or nothing at all."""
+"""CSV as NDJSON: each row becomes an object, each cell a text (a number where that changes nothing) or nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def meant(source: Source, input_format: str | None) -> bool:
 def lines(stream: Stream) -> Iterator[bytes]:
     """The rows of a CSV stream with a header, as NDJSON lines. A row that is too long or too short says so itself."""
     csv.field_size_limit(_FIELD_LIMIT)
-    text = io.TextIOWrapper(io.BufferedReader(_Raw(stream)), encoding="utf-8", errors="surrogateescape", newline="")
+    plain = io.BufferedReader(_Raw(stream))  # type: ignore[type-var]  # typeshed wants a wider readinto
+    text = io.TextIOWrapper(plain, encoding="utf-8", errors="surrogateescape", newline="")
     rows = csv.reader(text)
     header = next(rows, None)
     if header is None:

@@ -25,8 +25,6 @@ from evlog.event.validator import Validator
 from evlog.ingest.check import PLACEHOLDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from evlog.event.plan import EventRule, Plan
     from evlog.ingest.check import Judge
     from evlog.ingest.parsed import Day, Parsed
@@ -194,7 +192,7 @@ def _keep_all(events: list[Any], lines: list[bytes], places: list[int], out: Par
     for row, day in enumerate(days):
         rows.setdefault(day, []).append(row)
     for day, mine in rows.items():
-        _keep(out.day(day), *([each[row] for row in mine] for each in (events, lines, places)))
+        _keep(out.day(day), [events[row] for row in mine], [lines[row] for row in mine], [places[row] for row in mine])
 
 
 def _keep(day: Day, events: list[Any], lines: list[bytes], places: list[int]) -> None:
@@ -223,7 +221,7 @@ def _twice(line: bytes, stored: bytes, given: int) -> bool:
 
 
 def shapes(plan: Plan) -> tuple[Any, dict[type, str]] | None:
-    """The type of an event in the lane (its attributes are those of `record.Line`), and the category each class is given.
+    """The type of an event in the lane (with the attributes of `record.Line`), and the category each class is given.
 
     None if the plan leaves nothing to decode fast.
     """
@@ -243,7 +241,7 @@ def _planned(name: str, rule: EventRule, kind: Any) -> Any:
     return _struct("Planned", [], properties, {"tag_field": "event_type", "tag": name}, required=rule.required)
 
 
-def _struct(name: str, head: list[Any], properties: Any, tag: dict[str, str], required: tuple[str, ...] = ()) -> Any:
+def _struct(name: str, head: list[Any], properties: Any, tag: dict[str, Any], required: tuple[str, ...] = ()) -> Any:
     def member(field: str, kind: Any) -> Any:
         return (field, kind) if field in required else (field, kind | None, None)
 

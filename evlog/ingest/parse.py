@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from evlog.event import decode
-from evlog.event.fields import ALIASES
+from evlog.event.fields import ALIASES, consent, shared
 from evlog.event.record import encode, entry, stored
 from evlog.event.reject import Problem, Rejected
-from evlog.ingest import fast
-from evlog.ingest.check import Erased, Judge, NoConsent
+from evlog.ingest import fast, unread
+from evlog.ingest.block import KEPT_HEAD, Overlong
+from evlog.ingest.check import Erased, Judge, NoConsent, Untold
 from evlog.ingest.parsed import Parsed, Reject
 
 if TYPE_CHECKING:
-    from evlog.ingest.block import Block, Buffer, Overlong, Piece
+    from evlog.ingest.block import Block, Buffer, Piece
     from evlog.ingest.rules import Moment, Rules
 
 _CHUNK = 64 << 10  # bytes of lines tried as one: small enough that a bad line spoils few
-_TOKEN = re.compile(rb'"((?:[^"\\]|\\.){1,256})"|(-?\d{1,20})')
-_REFUSAL = re.compile(rb'"consent(?:_given|Given)?"\s*:\s*(?:false|"(?:false|no|denied)")', re.IGNORECASE)
 _ENVELOPE = "events"
 
 
@@ -71,18 +70,19 @@ class Parser:
         for index in rest:
             at += sum(len(line) + 1 for line in lines[before:index])
             before = index
-            line = lines[index].rstrip(b"\r")
-            torn = piece.torn and start + at + len(lines[index]) + 1 == piece.stop
+            line = lines[index]
+            torn = piece.torn and start + at + len(line) + 1 == piece.stop
             where = _Where(piece.source, number + index, offset + at, start + at, torn=torn)
-            self._line(line, where, out)
+            if len(line) > self.rules.max_line:
+                self._overlong(_as_overlong(line, where), out)
+            else:
+                self._line(line.rstrip(b"\r"), where, out)
 
     def _line(self, line: bytes, where: _Where, out: Parsed) -> None:
         if not line.strip():
             out.tally.blank += 1
             return
         try:
-            if len(line) > self.rules.max_line:
-                raise Rejected(_too_long(self.rules.max_line, len(line)))
             value = decode.load(line)
         except Rejected as refused:
             out.tally.read += 1
@@ -92,8 +92,14 @@ class Parser:
         if events is None:
             self._event(value, line, where, 0, out)
             return
+        if consent(value) is False:
+            out.tally.read += len(events)
+            out.tally.no_consent += len(events)
+            return
+        said = shared(value)
         for index, member in enumerate(events):
-            self._event(member, None, where, index, out)
+            told = {**said, **member} if said and isinstance(member, dict) else member
+            self._event(told, None, where, index, out)
 
     def _event(self, value: Any, line: bytes | None, where: _Where, index: int, out: Parsed) -> None:
         """Judge one event: a whole line, or member `index` of an envelope (then `line` is None)."""
@@ -104,13 +110,14 @@ class Parser:
             out.tally.no_consent += 1
         except Erased:
             out.tally.erased += 1
+        except Untold as refused:
+            self._unreadable(encode(value) if line is None else line, refused, where, out)
         except Rejected as refused:
-            raw = encode(value) if line is None else line
-            self._refuse(raw, refused, where, out)
+            self._refuse(encode(value) if line is None else line, refused, where, out)
         else:
             self.judge.noted(accepted, out.tally)
             content = encode(accepted.line)
-            origin = where.at if line is not None else -1
+            origin = where.at if line is not None else ~where.at
             day, ordinal = accepted.line.ts[:10], where.at + index
             if accepted.line.event_id:
                 out.day(day).add(stored(content, ordinal), entry(accepted.line.event_id, content), origin)
@@ -119,7 +126,7 @@ class Parser:
 
     def _unreadable(self, line: bytes, refused: Rejected, where: _Where, out: Parsed) -> None:
         """A line that was not parsed may still speak of a refusal or of an erased user: then it is not kept."""
-        if _REFUSAL.search(line):
+        if unread.refuses(line):
             out.tally.no_consent += 1
         elif self._mentions_erased(line):
             out.tally.erased += 1
@@ -131,24 +138,25 @@ class Parser:
     def _mentions_erased(self, raw: bytes) -> bool:
         if not self._moment.tombstones.users:
             return False
-        tokens = ((quoted or digits).decode(errors="replace") for quoted, digits in _TOKEN.findall(raw))
-        return any(map(self.judge.erased, tokens))
+        return any(map(self.judge.erased, unread.names(raw)))
 
     def _refuse(self, raw: bytes, refused: Rejected, where: _Where, out: Parsed) -> None:
         whole = not any(problem.code == "pii" for problem in refused.problems)
         kept = raw if whole else self.rules.guard.redacted_line(raw)
-        out.rejects.append(Reject(where.source, where.line, where.offset, refused.problems, kept, whole=whole))
+        place = (where.source, where.line, where.offset)
+        out.rejects.append(Reject(*place, refused.problems, kept, refused.day, whole=whole))
 
     def _overlong(self, found: Overlong, out: Parsed) -> None:
         out.tally.read += 1
-        if _REFUSAL.search(found.head):
+        if found.refuses:
             out.tally.no_consent += 1
         elif self._mentions_erased(found.head):
             out.tally.erased += 1
         else:
             problem = _too_long(self.rules.max_line, found.length)
+            head = b"" if self._moment.tombstones.users else found.head  # the rest may say whose it is
             out.rejects.append(
-                Reject(found.source, found.line, found.offset, (problem,), found.head, whole=False,
+                Reject(found.source, found.line, found.offset, (problem,), head, whole=False,
                        length=found.length, digest=found.digest)
             )  # fmt: skip
 
@@ -160,6 +168,12 @@ class _Where:
 
     def __init__(self, source: str, line: int, offset: int, at: int, *, torn: bool) -> None:
         self.source, self.line, self.offset, self.at, self.torn = source, line, offset, at, torn
+
+
+def _as_overlong(line: bytes, where: _Where) -> Overlong:
+    """A line that is too long and was read whole by chance, as if it had not been."""
+    digest, refuses = hashlib.sha256(line).hexdigest(), unread.refuses(line)
+    return Overlong(where.source, where.line, where.offset, len(line), line[:KEPT_HEAD], digest, refuses)
 
 
 def _too_long(limit: int, length: int) -> Problem:

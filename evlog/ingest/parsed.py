@@ -6,12 +6,14 @@ import base64
 import hashlib
 from array import array
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from evlog.event.reject import Problem
 from evlog.ingest.tally import Tally
+
+if TYPE_CHECKING:
+    from evlog.event.reject import Problem
 
 
 @dataclass(slots=True)
@@ -20,7 +22,8 @@ class Day:
 
     lines: bytearray = field(default_factory=bytearray)  # as stored, newline included
     ids: bytearray = field(default_factory=bytearray)  # 24 bytes a line: see record.entry
-    origins: array[int] = field(default_factory=lambda: array("q"))  # where each raw line begins in the block, or -1
+    origins: array[int] = field(default_factory=lambda: array("q"))
+    """Where each raw line begins in the block; inverted (~) for the members of an envelope."""
 
     def add(self, line: bytes, entry: bytes, origin: int) -> None:
         """Take one line."""

@@ -1,7 +1,7 @@
-"""Both cores: worker processes parse blocks side by side and commit them in order.
+"""Both cores: two worker processes parse blocks side by side and commit them in order.
 
 Blocks go round robin; a token goes round the workers, and who holds it may commit. It carries the contents without ids
-that the others have seen, so that equal events stay apart across blocks. A worker whose parent or neighbour is gone ends.
+that the other has seen, so that equal events stay apart across blocks. A worker whose parent or neighbour is gone ends.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import multiprocessing
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
@@ -23,29 +23,49 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from evlog.ingest.block import Block
-    from evlog.ingest.commit import Committer
+    from evlog.ingest.commit import Batch, Committer
     from evlog.ingest.tally import Tally
 
-
 _SIZE = 2  # the token tells each worker what the other one saw; more workers would need it to tell more
+_PATIENCE = 5.0  # seconds for a worker to end by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The two halves of handling a block: `prepare` runs side by side with others, `finish` in order."""
+
+    prepare: Callable[[Block], Batch]
+    finish: Callable[[Batch], Tally]
+    committer: Committer
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What a worker holds: its parent, the token's pipes, the memory blocks come through, and what to close."""
+
+    parent: Connection
+    token_in: Connection
+    token_out: Connection
+    shared: mmap.mmap
+    others: tuple[Connection, ...]
+
 
 class Pool:
-    """Two worker processes that run `prepare` (parse, side by side) and then `finish` (commit, in order) for each block."""
+    """Two worker processes that handle blocks."""
 
-    def __init__(
-        self, prepare: Callable[[Block], Any], finish: Callable[[Any], Tally], committer: Committer
-    ) -> None:
+    def __init__(self, work: Work) -> None:
         context = multiprocessing.get_context("fork")
         tokens = [context.Pipe(duplex=False) for _ in range(_SIZE)]
         self._workers: list[Connection] = []
         self._processes = []
-        self._shared = {}
+        self._shared: dict[Connection, mmap.mmap] = {}
         for number in range(_SIZE):
             ours, theirs = context.Pipe()
+            mine, following = tokens[number][0], tokens[(number + 1) % _SIZE][1]
+            strange = [end for pair in tokens for end in pair if end not in (mine, following)]
             self._shared[ours] = shared = mmap.mmap(-1, CAPACITY)
-            ring = (tokens[number][0], tokens[(number + 1) % _SIZE][1])
-            others = [*self._workers, ours, *(end for i, pair in enumerate(tokens) for end in pair if end not in ring)]
-            process = context.Process(target=_work, args=(theirs, ring, others, shared, prepare, finish, committer), daemon=True)
+            ends = _Ends(theirs, mine, following, shared, (*self._workers, ours, *strange))
+            process = context.Process(target=_serve, args=(ends, work), daemon=True)
             process.start()
             theirs.close()
             self._workers.append(ours)
@@ -56,12 +76,12 @@ class Pool:
             pair[1].close()
 
     def run(self, blocks: Iterable[Block]) -> Iterator[Tally]:
-        """The tally of each block once it is durable, in order. Where `blocks` raises, what was sent is finished first."""
+        """The tally of each block once it is durable, in order; where `blocks` raises, what was sent is finished."""
         waiting: list[Connection] = []
         turn = 0
         try:
             for block in blocks:
-                worker = self._workers[turn % len(self._workers)]
+                worker = self._workers[turn % _SIZE]
                 turn += 1
                 while worker in waiting or (waiting and waiting[0].poll()):
                     yield _answer(waiting.pop(0))
@@ -72,59 +92,65 @@ class Pool:
             raise
         yield from map(_answer, waiting)
 
-    def _send(self, worker: Connection, block: Block) -> None:
-        """Hand over a block; its lines go through memory that both see."""
-        shared = self._shared[worker]
-        if block.size <= len(shared):
-            shared[: block.size] = memoryview(block.data)[: block.size]
-            worker.send(replace(block, data=b""))
-        else:
-            worker.send(replace(block, data=bytes(memoryview(block.data)[: block.size])))
-
     def close(self) -> None:
         """End the workers."""
         for worker in self._workers:
             worker.close()
         for process in self._processes:
-            process.join(timeout=5)
+            process.join(timeout=_PATIENCE)
             if process.is_alive():
-                process.terminate()
+                process.kill()
+
+    def _send(self, worker: Connection, block: Block) -> None:
+        """Hand over a block; its lines go through memory that both see."""
+        shared, lines = self._shared[worker], memoryview(block.data)[: block.size]
+        if block.size <= len(shared):
+            shared[: block.size] = lines
+            worker.send(replace(block, data=b""))
+        else:
+            worker.send(replace(block, data=bytes(lines)))
 
 
 def _answer(worker: Connection) -> Tally:
     try:
-        answer = worker.recv()
+        answer: Any = worker.recv()
     except EOFError as error:
         hint = "what the summary counts is stored; run the same command again for the rest"
         raise EvlogError("a worker process died", hint=hint) from error
     if isinstance(answer, BaseException):
         raise answer
-    return answer  # type: ignore[no-any-return]
+    found: Tally = answer
+    return found
 
 
-def _work(
-    parent: Connection, ring: tuple[Connection, Connection], others: list[Connection], shared: mmap.mmap, prepare: Any,
-    finish: Any, committer: Committer,
-) -> None:  # fmt: skip
-    for end in others:
+def _serve(ends: _Ends, work: Work) -> None:
+    """Handle blocks until there are no more."""
+    for end in ends.others:
         end.close()  # or nobody would ever see the end of a pipe
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what to finish
-    mine, following = ring
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides what to finish
     while True:
         try:
-            block = parent.recv()
-            block.data = block.data or shared
-            prepared = prepare(block)
-            if parent in wait([mine, parent]):
-                return  # the parent is gone: it sends nothing before it has our answer
-            contents = committer.contents
-            contents.learn(np.frombuffer(mine.recv_bytes(), np.uint64))
-            contents.news = contents.news[:0]
-            tally = finish(prepared)
-            following.send_bytes(contents.news.tobytes())
-            parent.send(tally)
+            if not _handle(ends, work):
+                return
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
         except (EvlogError, OSError, MemoryError) as error:
-            parent.send(error if isinstance(error, EvlogError) else EvlogError(str(error)))
+            ends.parent.send(error if isinstance(error, EvlogError) else EvlogError(str(error)))
             return
+
+
+def _handle(ends: _Ends, work: Work) -> bool:
+    """Handle one block; whether there may be more."""
+    block: Block = ends.parent.recv()
+    block.data = block.data or ends.shared
+    batch = work.prepare(block)
+    if ends.parent in wait([ends.token_in, ends.parent]):
+        return False  # the parent is gone: it sends nothing before it has our answer
+    contents = work.committer.contents
+    contents.learn(np.frombuffer(ends.token_in.recv_bytes(), np.uint64))
+    contents.news = contents.news[:0]
+    tally = work.finish(batch)
+    ends.token_out.send_bytes(contents.news.tobytes())
+    ends.parent.send(tally)
+    return True

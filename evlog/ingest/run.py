@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evlog.errors import EvlogError
@@ -12,7 +12,7 @@ from evlog.ingest import csv_lines
 from evlog.ingest.block import blocks
 from evlog.ingest.commit import Committer, Stale
 from evlog.ingest.parse import Parser
-from evlog.ingest.pool import Pool
+from evlog.ingest.pool import Pool, Work
 from evlog.ingest.rules import Moment
 from evlog.ingest.source import STDIN
 from evlog.ingest.tally import Tally
@@ -80,14 +80,16 @@ def run(
     seen: Callable[[int], None] = lambda count: None,
     stored: Callable[[Tally], None] = lambda tally: None,
 ) -> Outcome:
-    """Ingest `found` into `store`. `clock` tells when a batch is received (naive UTC); `seen` and `stored` hear of progress.
+    """Ingest `found` into `store`.
+
+    `clock` tells when a batch is received (naive UTC); `seen` and `stored` hear of progress.
 
     Each batch is durable when `stored` hears of it. An interrupt ends the reading: what was read is stored first.
     """
     asked = options or Options()
     outcome = Outcome()
     committer = Committer(store, dedupe=rules.dedupe, dry_run=asked.dry_run)
-    work = _Work(store, rules, clock, committer)
+    work = _Handling(store, rules, clock, committer)
 
     def read() -> Iterator[Block]:
         for block in _blocks(found, rules, asked, seen):
@@ -109,7 +111,7 @@ def run(
     return outcome
 
 
-class _Work:
+class _Handling:
     """The two halves of handling a block; the first may run side by side with others, the second in order."""
 
     def __init__(self, store: Store, rules: Rules, clock: Callable[[], datetime], committer: Committer) -> None:
@@ -163,7 +165,7 @@ def _alike(found: list[Source], input_format: str | None) -> Iterator[list[Sourc
 
 @contextmanager
 def _tallies(
-    read: Callable[[], Iterable[Block]], work: _Work, found: list[Source], asked: Options
+    read: Callable[[], Iterable[Block]], work: _Handling, found: list[Source], asked: Options
 ) -> Iterator[Iterator[Tally]]:
     """The tallies of all blocks, worked on by one process or by three."""
     if asked.tolerance is not None and not asked.dry_run:
@@ -172,7 +174,7 @@ def _tallies(
     elif asked.dry_run or not _worth_forking(found, asked):
         yield (work.finish(work.prepare(block)) for block in read())
     else:
-        pool = Pool(work.prepare, work.finish, work.committer)
+        pool = Pool(Work(work.prepare, work.finish, work.committer))
         try:
             yield pool.run(read())
         finally:
@@ -185,8 +187,3 @@ def _worth_forking(found: list[Source], asked: Options) -> bool:
     sizes = [source.size() for source in found]
     big = any(source.name == STDIN for source in found) or sum(size or 0 for size in sizes) >= _WORTH_FORKING
     return big and len(os.sched_getaffinity(0)) > 1
-
-
-def with_tolerance(options: Options, tolerance: Tolerance | None) -> Options:
-    """The same options with another tolerance."""
-    return replace(options, tolerance=tolerance)

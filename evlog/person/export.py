@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evlog import engine
-from evlog.engine import Table
 from evlog.query import view
 from evlog.store import snapshot
 
 if TYPE_CHECKING:
+    from evlog.engine import Table
     from evlog.store.layout import Store
     from evlog.store.snapshot import Snapshot
 

@@ -1,7 +1,8 @@
 """Where an id is spoken of: found in any string of any value, and taken out of it.
 
-An id of eight bytes and more is a mention wherever it occurs. A shorter one counts as a whole value or a whole word, a
-short number only as a whole value: `42` inside `1942` or `item 42` is nobody.
+An id of eight bytes and more is a mention wherever it occurs in a text, and in a number. A shorter one counts as a
+whole value or a whole word, a short number only as a whole value: `42` inside `1942` or `item 42` is nobody. Another id
+is another id: in a column of ids, `user_12` inside `user_123` is no mention of it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,17 @@ from typing import Any
 
 import msgspec
 
+from evlog.event import decode
+from evlog.event.fields import ALIASES
+from evlog.event.reject import Rejected
+
 ERASED = "[erased]"
 _LONG = 8
+_SAFE = re.compile(r'[^"\\/\x00-\x1f\x7f]+')  # what no JSON writer need escape
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_TOKEN = re.compile(r'[^\s"{}\[\]:,]+')
+_THEIRS = frozenset((*ALIASES["user_id"], *ALIASES["anonymous_id"]))
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 @dataclass(frozen=True)
@@ -24,38 +34,106 @@ class Mention:
     user: str
 
     @cached_property
+    def long(self) -> bool:
+        """Whether the id is too long to occur by chance."""
+        return len(self.user.encode()) >= _LONG
+
+    @cached_property
     def needle(self) -> str:
-        """The id as it stands inside a JSON string: what a raw search looks for before anything is parsed."""
-        return msgspec.json.encode(self.user).decode()[1:-1]
+        """The longest piece of the id that stands in JSON as it is: what a raw search looks for first."""
+        return max(_SAFE.findall(self.user), key=len, default="")
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What counts as a mention inside a text."""
-        told = re.escape(self.user)
-        if len(self.user.encode()) >= _LONG:
+        """What counts as a mention inside a text; as JSON inside a string spells it, too."""
+        forms = {self.user, msgspec.json.encode(self.user).decode()[1:-1]}
+        told = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+        if self.long:
             return re.compile(told)
         if self.user.isdigit():
-            return re.compile(rf"\A{told}\Z")
-        return re.compile(rf"(?<![\w-]){told}(?![\w-])")
+            return re.compile(rf"\A(?:{told})\Z")
+        return re.compile(rf"(?<![\w-])(?:{told})(?![\w-])")
+
+    @cached_property
+    def _among_ids(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<![^\W_]){re.escape(self.user)}(?![^\W_])") if self.long else self.pattern
 
     def within(self, raw: bytes) -> bool:
         """Whether raw JSON may speak of the id; cheap, and never wrong when it says no."""
         return self.needle.encode() in raw or b"\\u" in raw
 
     def spoken(self, value: Any) -> bool:
-        """Whether any string in `value`, keys included, speaks of the id."""
+        """Whether any string in `value`, keys included, speaks of the id; JSON inside a string is opened."""
         if isinstance(value, str):
-            return self.pattern.search(value) is not None
+            return self.pattern.search(value) is not None or self.spoken(_opened(value))
         if isinstance(value, dict):
             return any(self.spoken(key) or self.spoken(inner) for key, inner in value.items())
-        return isinstance(value, list | tuple) and any(map(self.spoken, value))
+        if isinstance(value, list | tuple):
+            return any(map(self.spoken, value))
+        return self._numbered(value)
 
     def without(self, value: Any) -> Any:
         """`value` with `[erased]` in place of every mention."""
         if isinstance(value, str):
-            return self.pattern.sub(ERASED, value)
+            text = self.pattern.sub(ERASED, value)
+            inner = _opened(text)
+            return _encode(self.without(inner)).decode() if self.spoken(inner) else text
         if isinstance(value, dict):
-            return {self.without(key): self.without(inner) for key, inner in value.items()}
+            return self._without_keys(value)
         if isinstance(value, list | tuple):
             return [self.without(inner) for inner in value]
-        return value
+        return ERASED if self._numbered(value) else value
+
+    def named(self, text: str) -> bool:
+        """Whether the text in a column of ids speaks of this id."""
+        return self._among_ids.search(text) is not None
+
+    def unnamed(self, text: str) -> str:
+        """The text of a column of ids with `[erased]` in place of the id."""
+        return self._among_ids.sub(ERASED, text)
+
+    def in_line(self, raw: bytes) -> bool:
+        """Whether a line as it came speaks of the id, be it JSON or not; a number in a field of users counts."""
+        text = raw.decode(errors="replace")
+        if any(self.pattern.search(told) for told in (text, _unescaped(text))):
+            return True
+        try:
+            value = decode.load(raw)
+        except Rejected:
+            return self.user in _TOKEN.findall(text)
+        return self.spoken(value) or self._theirs(value)
+
+    def _theirs(self, value: Any) -> bool:
+        if isinstance(value, dict):
+            here = (str(member) == self.user for key, member in value.items() if key in _THEIRS)
+            return any(here) or any(map(self._theirs, value.values()))
+        return isinstance(value, list) and any(map(self._theirs, value))
+
+    def _numbered(self, value: Any) -> bool:
+        """Whether a number contains the id, which then is too long to be there by chance."""
+        return self.long and self.user.isdigit() and not isinstance(value, bool) and self.user in str(value)
+
+    def _without_keys(self, value: dict[str, Any]) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        for key, inner in value.items():
+            name = self.without(key)
+            while name in told:
+                name += "+"  # two keys may not become one
+            told[name] = self.without(inner)
+        return told
+
+
+def _opened(text: str) -> Any:
+    """The object or array in a string, None if it holds none."""
+    if text.lstrip()[:1] not in {"{", "["}:
+        return None
+    try:
+        return decode.load(text.strip().encode("utf-8", "surrogatepass"))
+    except Rejected:
+        return None
+
+
+def _unescaped(text: str) -> str:
+    r"""The text with its JSON escapes read, in whatever state the JSON around them is (`\u00e9` → `é`)."""
+    text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text).replace('\\"', '"').replace("\\/", "/")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\\\\", "\\")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import base64
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from evlog.store import parts
+from evlog.store.layout import FOLDERS, PART, PART_IDS, segment_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,45 +17,74 @@ if TYPE_CHECKING:
     from evlog.person.mention import Mention
     from evlog.store.layout import Store
 
-_LONG = 8
+_TEXT = (".ndjson", ".rejects", ".json", ".done")
+_PLAIN = ("ts", "received_at")  # times: no id, but an id may look like one
+_IDS = ("event_id", "anonymous_id", "session_id", "target_id")
 
 
-def scan(store: Store, mention: Mention) -> tuple[int, int]:
-    """How many files were read, and in how many of them the id was found: as bytes, in names, in decoded strings."""
-    files = sorted(path for path in store.root.rglob("*") if path.is_file() and not path.is_symlink())
+def scan(store: Store, mention: Mention, *, upto: int) -> tuple[int, int]:
+    """How many files were read, and in how many the id was found: as bytes, in names, in decoded strings.
+
+    Files of batches after `upto` are not looked at: they came later. Nor is `staging/`: it is no part of the store.
+    """
+    files = [path for path in sorted(store.root.rglob("*")) if _counts(path, store, upto)]
     return len(files), sum(_speaks(path, mention, store.root) for path in files)
 
 
+def _counts(path: Path, store: Store, upto: int) -> bool:
+    name = segment_name(path.name)
+    inside = store.staging in path.parents or (name is not None and name.batch > upto)
+    return path.is_file() and not path.is_symlink() and not inside
+
+
 def _speaks(path: Path, mention: Mention, root: Path) -> bool:
-    if mention.spoken(str(path.relative_to(root))):
-        return True
-    raw = path.read_bytes()
-    if len(mention.user.encode()) >= _LONG and (mention.user.encode() in raw or mention.needle.encode() in raw):
-        return True
-    return any(mention.spoken(value) for value in _values(path, raw))
-
-
-def _values(path: Path, raw: bytes) -> Iterator[Any]:
-    """The decoded values of a file: rows of Parquet, lines of JSON; nothing of what is neither."""
-    if path.name.startswith("events.parquet") or raw[:4] == b"PAR1":
-        for batch in parts.read(path):
-            for row in batch.to_pylist():
-                yield from (_opened(value) for value in row.values() if isinstance(value, str))
-    elif path.suffix in {".ndjson", ".rejects", ".json", ".done"}:
-        yield from map(_opened, raw.decode(errors="replace").splitlines())
-
-
-def _opened(text: str) -> Any:
-    """The JSON in `text`, opened wherever a string holds JSON again; the text itself where it is none."""
-    if text[:1] not in "{[\"":
-        return text
     try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    if isinstance(value, dict) and "raw" in value and isinstance(value["raw"], str):
-        return [value, _opened(value["raw"])]
-    return value
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    by_chance = not mention.long or mention.user.isdigit() or mention.user in _words()
+    if not by_chance and mention.user in str(path.relative_to(root)):
+        return True
+    in_bytes = not by_chance and path.suffix not in _TEXT and mention.user.encode() in raw
+    return in_bytes or any(_walked(path, raw, mention))
 
 
+def _words() -> str:
+    """The words of our own in names of files and in the footer of a part, where an id that is one of them is nobody."""
+    return " ".join(
+        (*FOLDERS, PART, PART_IDS, "commit maintenance evlog.covers ARROW parquet-cpp-arrow", *parts.schema().names)
+    )
 
+
+def _walked(path: Path, raw: bytes, mention: Mention) -> Iterator[bool]:
+    """For each row or line of a file whether it speaks; nothing of a file that has neither."""
+    if path.suffix == ".parquet":
+        for batch in parts.read(path):
+            yield from (_event(_row(row), mention) for row in batch.to_pylist())
+    elif path.suffix == ".ndjson":
+        yield from (_event(orjson.loads(line), mention) for line in raw.split(b"\n") if line)
+    elif path.suffix == ".rejects":
+        yield from (_reject(orjson.loads(line), mention) for line in raw.split(b"\n") if line)
+    elif path.suffix in {".json", ".done"}:
+        yield any(mention.spoken(value) for value in orjson.loads(raw).values())
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    opened = {name: orjson.loads(row[name]) for name in ("properties", "context") if row[name] is not None}
+    return {**row, "user_key": None, **opened}
+
+
+def _event(event: dict[str, Any], mention: Mention) -> bool:
+    """Whether an event speaks of the id: its texts and its JSON; among ids only the id itself."""
+    if event.get("user_id") == mention.user:
+        return True
+    if any(mention.named(event[name]) for name in _IDS if event.get(name) is not None):
+        return True
+    rest = event.keys() - {*_IDS, *_PLAIN, "user_id", "seq"}
+    return any(mention.spoken(event[name]) for name in rest)
+
+
+def _reject(body: dict[str, Any], mention: Mention) -> bool:
+    raw = base64.b64decode(body["raw_base64"]) if "raw_base64" in body else str(body["raw"]).encode()
+    told = [body[name] for name in ("source", "field", "expected", "got", "problems")]
+    return mention.in_line(raw) or any(mention.spoken(value) for value in told)

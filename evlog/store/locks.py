@@ -59,6 +59,18 @@ def maintenance(store: Store, command: str, *, wait: float | None = 0.0) -> Iter
         os.close(fd)
 
 
+def awaited(path: Path) -> None:
+    """Return once nobody holds the flock of `path`; at once if it is not there."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    finally:
+        os.close(fd)
+
+
 def _take(fd: int, wait: float | None) -> None:
     if wait is None:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -29,7 +29,7 @@ Stamp = tuple[int, int, int]
 _TRIES = 20
 
 
-class StoreBusy(EvlogError):
+class StoreBusy(EvlogError):  # noqa: N818 - named like its siblings in errors
     """Files kept being replaced while they were read."""
 
     hint = "try again when maintenance is over"
@@ -63,6 +63,11 @@ class Snapshot:
     cold: tuple[Part, ...]
 
     @property
+    def files(self) -> tuple[Segment | Part, ...]:
+        """The files of both tiers."""
+        return (*self.hot, *self.cold)
+
+    @property
     def segments(self) -> tuple[Path, ...]:
         """The files of the hot tier."""
         return tuple(segment.path for segment in self.hot)
@@ -79,7 +84,7 @@ class Snapshot:
 
     def holds(self) -> bool:
         """Whether every file is still the one that was seen: what was read from them is then a true answer."""
-        return all(_stamp(file.path) == file.stamp for file in (*self.cold, *self.hot))
+        return all(_stamp(file.path) == file.stamp for file in self.files)
 
 
 def snapshot(store: Store, first: date | None = None, last: date | None = None) -> Snapshot:

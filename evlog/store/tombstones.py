@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evlog.errors import StoreDamaged
 from evlog.store import durable
@@ -88,7 +88,7 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_ino, found.st_mtime_ns
 
 
-def _json(path: Path, default: dict[str, object]) -> dict[str, object]:
+def _json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
     try:
         body = json.loads(durable.read(path))
     except FileNotFoundError:
