@@ -108,7 +108,7 @@ def _object(text: str) -> Any:
 
 
 def resolve(event: dict[str, Any], mapping: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> Draft:
-    """The draft of an event; `mapping` (canonical field, path) goes before every alias. Rejected if none can be made."""
+    """The draft of an event; `mapping` (canonical field, path) goes before every alias. Rejected if there is none."""
     mapped: dict[str, Any] = {}
     if mapping:
         event = dict(event)

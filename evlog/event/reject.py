@@ -48,7 +48,7 @@ class Problem:
 
 
 class Rejected(Exception):
-    """A line is refused; carries every problem, the one that gives the reason first, and the day if it could be told."""
+    """A line is refused; carries every problem, the one that gives the reason first, and the day if it is known."""
 
     def __init__(self, *problems: Problem, day: str | None = None) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: _RANK[problem.code]))

@@ -50,10 +50,9 @@ def canonical(moment: datetime) -> str:
 @lru_cache(maxsize=64)
 def zone(name: str) -> tzinfo:
     """The zone called `name` (an IANA name, or an offset like +02:00); UsageError when there is none."""
-    if match := re.fullmatch(r"([+-])(\d\d):?(\d\d)", name):
-        sign = -1 if match[1] == "-" else 1
-        return timezone(sign * timedelta(hours=int(match[2]), minutes=int(match[3])))
     try:
+        if re.fullmatch(r"[+-]\d\d:?\d\d", name, re.ASCII):
+            return _offset(name)
         return UTC if name.upper() in {"UTC", "Z"} else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         hint = "use an IANA name such as Europe/Berlin, or an offset such as +02:00"

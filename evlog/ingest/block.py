@@ -10,11 +10,12 @@ import hashlib
 import mmap
 import select
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evlog.ingest import unread
-from evlog.ingest.source import STDIN, Stream
+from evlog.ingest.source import SourceError, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +39,7 @@ class Piece:
     start: int  # … and in the block
     stop: int
     torn: bool  # the last line has no newline: it may be whole or broken off
+    input: int = 0  # which of the run's sources it is, as two may have one name
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class _Reader:
 
     source: str
     max_line: int
+    number: int = 0
     line: int = 1
     offset: int = 0
     rest: bytes = b""
@@ -144,7 +147,8 @@ class _Reader:
 
     def _whole(self, lines: bytes, into: _Gathering, *, torn: bool) -> None:
         start = into.add(lines)
-        into.block.pieces.append(Piece(self.source, self.line, self.offset, start, start + len(lines), torn))
+        stop = start + len(lines)
+        into.block.pieces.append(Piece(self.source, self.line, self.offset, start, stop, torn, self.number))
         count = lines.count(b"\n")
         into.lines += count
         self.line += count
@@ -190,23 +194,25 @@ def blocks(
     """
     buffer = bytearray(CAPACITY)
     gathering = _Gathering(buffer)
-    for source in sources:
-        stream = Stream(source)
-        reader = _Reader(source.name, max_line)
-        try:
-            for data in lines_of(stream) if lines_of else _pieces(stream, flush_interval):
-                if data:
-                    reader.feed(data, gathering)
-                    seen(stream.position())
-                idle = not data or source.name == STDIN
-                if gathering.full or (idle and not gathering.empty and _due(gathering, flush_interval)):
-                    yield gathering.take()
-                    gathering = _Gathering(buffer)
-            reader.finish(gathering)
-            if stream.broken:
-                gathering.block.broken.append((source.name, stream.broken))
-        finally:
-            stream.close()
+    try:
+        for source in sources:
+            with closing(Stream(source)) as stream:
+                reader = _Reader(source.name, max_line, source.number)
+                for data in lines_of(stream) if lines_of else _pieces(stream, flush_interval):
+                    if data:
+                        reader.feed(data, gathering)
+                        seen(stream.position())
+                    idle = not data or stream.endless
+                    if gathering.full or (idle and not gathering.empty and _due(gathering, flush_interval)):
+                        yield gathering.take()
+                        gathering = _Gathering(buffer)
+                reader.finish(gathering)
+                if stream.broken:
+                    gathering.block.broken.append((source.name, stream.broken))
+    except (SourceError, KeyboardInterrupt):
+        if not gathering.empty:
+            yield gathering.take()  # what was read so far is good
+        raise
     if not gathering.empty:
         yield gathering.take()
 

@@ -8,6 +8,7 @@ ingests never store one event twice, and writes again only what the guess got wr
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_right
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date
@@ -69,6 +70,7 @@ class Batch:
     held: ExitStack
     staging: journal.Staging
     days: dict[str, _Day] = field(default_factory=dict)
+    named: bool = False  # its events without an id were given one
 
 
 class Committer:
@@ -126,9 +128,13 @@ class Committer:
                 with locks.commit(self.store):
                     journal.recover(self.store)
                     if tombstones.current(self.store) != batch.moment.tombstones.stamp:
+                        if batch.named:
+                            self.contents.forget()
                         raise Stale
                     renames = self._settle(batch, journal.newest(self.store) + 1)
-                    writes, unlinks = also() if also is not None and not self._dry_run else ([], [])
+                    writes, unlinks = also() if also is not None else ([], [])
+                    if self._dry_run:
+                        writes, unlinks = [], []
                     for target, content in writes:
                         staged = f"{batch.staging.serial()}-also"
                         batch.staging.write(staged, [content])
@@ -155,11 +161,15 @@ class Committer:
         """Mark the rows that the store (or this run) has already; whether there were any more than were known."""
         before = int(found.keep.sum())
         if self._dedupe and before:
-            for known in [*self._index.known(date.fromisoformat(day)), *self._tried.get(day, ())]:
-                again, differs = ids.stored_already(found.ids, known)
-                found.same |= again
-                found.other |= differs
-            found.other &= ~found.same
+            seen = [*self._index.known(date.fromisoformat(day)), *self._tried.get(day, ())]
+            again, differs = found.same & False, found.same & False
+            for known in seen:
+                same, other = ids.stored_already(found.ids, known)
+                again |= same
+                differs |= other
+            differs &= ~again
+            found.same = (found.same & ~differs) | again  # what repeats a conflict is one
+            found.other = (found.other & ~again) | differs
         return int(found.keep.sum()) < before
 
     def _write(self, batch: Batch, day: str, found: _Day) -> None:
@@ -168,7 +178,7 @@ class Committer:
         if self._dry_run or not keep.any():
             found.staged = None
             return
-        fresh = ids.arranged(ids.Ids(*(column[keep] for column in found.ids)))
+        fresh = ids.arranged(_chosen(found.ids, keep))
         found.staged = name = f"{batch.staging.serial()}-{day}"
         batch.staging.write(f"{name}.lines", [found.rows.lines if keep.all() else _kept(found.rows, keep)])
         batch.staging.write(f"{name}.ids", ids.chunks(fresh))
@@ -178,7 +188,8 @@ class Committer:
         parsed = batch.parsed
         if not parsed.anonymous:
             return
-        ordinals = self.contents.ordinals([content for _, _, content, _ in parsed.anonymous])
+        ordinals = self.contents.ordinals(_by_input(batch))
+        batch.named = True
         for (day, ordinal, content, origin), before in zip(parsed.anonymous, ordinals, strict=True):
             name = derived_id(content, before)
             named = content.replace(_EMPTY_ID, b'"event_id":"%b"' % name.encode(), 1)
@@ -200,7 +211,7 @@ class Committer:
                 renames.append((f"{found.staged}.ids", f"ids/{day}/{name.file('.ids')}"))
                 renames.append((f"{found.staged}.lines", f"events/date={day}/{name.file('.ndjson')}"))
             if self._dry_run or self._whole is not None:
-                self._tried.setdefault(day, []).append(ids.arranged(found.ids))
+                self._tried.setdefault(day, []).append(ids.arranged(_chosen(found.ids, found.keep)))
         tally.partitions.update({day: count for day, found in batch.days.items() if (count := int(found.keep.sum()))})
         return renames + self._quarantine(batch, name)
 
@@ -215,7 +226,7 @@ class Committer:
             again |= ids.stored_already(keys, known)[0]
         if again.all():
             return []
-        fresh = ids.arranged(ids.Ids(*(column[~again] for column in keys)))
+        fresh = ids.arranged(_chosen(keys, ~again))
         if self._whole is not None:
             self._quarantined.append(fresh)
         received = canonical(batch.moment.received.replace(tzinfo=UTC))
@@ -234,6 +245,20 @@ class _Whole:
     base: int
     batches: int = 0
     renames: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _chosen(some: ids.Ids, mask: Mask) -> ids.Ids:
+    return ids.Ids(*(column[mask] for column in some))
+
+
+def _by_input(batch: Batch) -> list[bytes]:
+    """What is counted to tell equal events without an id apart: each input counts its own."""
+    pieces = batch.block.pieces
+    starts = [piece.start for piece in pieces]
+    places = (max(origin, ~origin) for *_, origin in batch.parsed.anonymous)
+    inputs = (pieces[bisect_right(starts, place) - 1].input for place in places)
+    contents = (content for _, _, content, _ in batch.parsed.anonymous)
+    return [b"%b#%d" % (content, number) for content, number in zip(contents, inputs, strict=True)]
 
 
 def _count(batch: Batch, day: str, found: _Day) -> None:

@@ -41,7 +41,13 @@ class Contents:
     def learn(self, arranged: Hashes) -> None:
         """Count contents (sorted hashes), perhaps of another process of this run."""
         self.news = arranged
+        if len(self._seen) >= _PIECES:
+            self._seen = [np.sort(np.concatenate(self._seen))]
         if len(arranged):
             self._seen.append(arranged)
-        if len(self._seen) > _PIECES:
-            self._seen = [np.sort(np.concatenate(self._seen))]
+
+    def forget(self) -> None:
+        """Take back what was learned last: its events must be judged again."""
+        if len(self.news):
+            self._seen.pop()
+        self.news = self.news[:0]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from evlog.ingest.source import SourceError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 _READ = 1 << 16
 _FIELD_LIMIT = 16 << 20
-_INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
+_INTEGER = re.compile(r"0|-?[1-9]\d{0,17}")
 _DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,14})\.\d{1,15}")
 _WORDS = {"true": True, "false": False}
 
@@ -27,20 +29,42 @@ def meant(source: Source, input_format: str | None) -> bool:
 
 
 def lines(stream: Stream) -> Iterator[bytes]:
-    """The rows of a CSV stream with a header, as NDJSON lines. A row that is too long or too short says so itself."""
+    """The rows of a CSV stream with a header, as NDJSON lines. A row that is too long or too short says so itself.
+
+    Where a quote is never closed there are no rows to tell apart: the stream ends there, and `broken` says so.
+    """
     csv.field_size_limit(_FIELD_LIMIT)
     plain = io.BufferedReader(_Raw(stream))  # type: ignore[type-var]  # typeshed wants a wider readinto
     text = io.TextIOWrapper(plain, encoding="utf-8", errors="surrogateescape", newline="")
     rows = csv.reader(text)
-    header = next(rows, None)
-    if header is None:
-        return
+    try:
+        header = next(rows, [])
+        _check(header, stream.source.name)
+        yield from _batches(_line(header, row) for row in rows)
+    except csv.Error as error:
+        stream.broken = stream.broken or f"row {rows.line_num} is no CSV ({error})"
+
+
+def _check(header: list[str], name: str) -> None:
+    twice = [column for column in header if header.count(column) > 1]
+    if twice:
+        raise SourceError(f"{name}: the column {twice[0]!r} stands twice", hint="give each column a name of its own")
+
+
+def _batches(found: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines joined to pieces of some size."""
     batch: list[bytes] = []
-    for row in rows:
-        batch.append(_line(header, row))
-        if len(batch) >= 1000:  # noqa: PLR2004 - some rows at a time
-            yield b"".join(batch)
-            batch.clear()
+    length = 0
+    try:
+        for line in found:
+            batch.append(line)
+            length += len(line)
+            if length >= _READ:
+                yield b"".join(batch)
+                batch, length = [], 0
+    except csv.Error:
+        yield b"".join(batch)
+        raise
     yield b"".join(batch)
 
 
@@ -48,11 +72,16 @@ def _line(header: list[str], row: list[str]) -> bytes:
     if not row:
         return b"\n"
     if len(row) != len(header):
-        return f"a row of {len(row)} cells under {len(header)} names\n".encode()
+        return b"%d cells under %d names: %b\n" % (len(row), len(header), _as_it_was(row))
     try:
         return orjson.dumps({name: _value(cell) for name, cell in zip(header, row, strict=True) if cell != ""}) + b"\n"
     except (orjson.JSONEncodeError, TypeError):
-        return b'{"not utf-8": "\xff"}\n'
+        return _as_it_was(row) + b"\n"
+
+
+def _as_it_was(row: list[str]) -> bytes:
+    """About the bytes of the row, in one line."""
+    return ",".join(row).replace("\n", " ").encode("utf-8", "surrogateescape")
 
 
 def _value(cell: str) -> Any:

@@ -23,6 +23,7 @@ from evlog.event import times
 from evlog.event.record import encode
 from evlog.event.validator import Validator
 from evlog.ingest.check import PLACEHOLDERS
+from evlog.ingest.rules import MAX_LINE
 
 if TYPE_CHECKING:
     from evlog.event.plan import EventRule, Plan
@@ -35,10 +36,11 @@ Flat = dict[str, Scalar]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 _OPTIONAL = ("category", "user_id", "anonymous_id", "session_id", "target_type", "target_id", "feature", "source")
-_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:", re.ASCII)
+_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:", re.ASCII)
+_EMPTY = re.compile(rb"\{\s*\}")
 _TAILS = {20: ".000000Z", 24: "000Z", 27: "Z"}  # the length of a UTC time → what its Z becomes
 _ENDS = frozenset({"ZZ", ".Z"})  # what follows the seconds, and what ends the time
-_NEWLINE, _COLON, _OPENS, _CLOSES = b"\n:{}"
+_NEWLINE, _COLON, _OPENS, _CLOSES, _QUOTE = b'\n:{}"'
 _OPTIONS: dict[str, Any] = {"forbid_unknown_fields": True, "omit_defaults": True, "gc": False, "kw_only": True}
 
 
@@ -51,6 +53,7 @@ class Lane:
         self._categories = categories
         self._judge = judge
         self._open = judge.rules.plan.is_open
+        self._longest = min(judge.rules.max_line, MAX_LINE)  # numbers may grow: 1e15 is written out
 
     def take(self, chunk: bytes, start: int, out: Parsed) -> list[int] | None:
         """Take what is nearly canonical in a chunk of whole lines that begins at `start` of its block.
@@ -64,18 +67,18 @@ class Lane:
     def _chunk(self, chunk: bytes, start: int, out: Parsed) -> bool:
         """Take all lines of a chunk, or none: whether they were taken.
 
-        Lines that begin with { and end with } are joined to one array. Its members hold no arrays, so none of them can
-        reach over the end of a line; as many members as lines means one in each.
+        Lines that begin with { and end with } are joined to one array. Its members hold no arrays and its texts no
+        newline, so none of them can reach over the end of a line; as many members as lines means one in each.
         """
         letters = np.frombuffer(chunk, np.uint8)
         ends = np.flatnonzero(letters == _NEWLINE)
         begins = np.append(0, ends[:-1] + 1)
         opens, closes = letters == _OPENS, letters == _CLOSES
-        empty = (opens[:-1] & closes[1:]).any()
+        empty = (opens[:-1] & (letters[1:] != _QUOTE)).any()  # or perhaps
         if empty or not (opens[begins].all() and closes[ends - 1].all() and self._is_plain(chunk)):
             return False
         try:
-            events = self._all(b"[%b]" % chunk[:-1].replace(b"\n", b","))
+            events = self._all(b"[%b]" % chunk[:-1].replace(b"\n", b",\n"))
         except (msgspec.DecodeError, RecursionError):
             return False
         stamps = [event.ts for event in events]
@@ -111,7 +114,7 @@ class Lane:
                 rest.append(index)
                 continue
             usual = _in_time([event.ts], self._judge.moment) and event.user_id not in PLACEHOLDERS
-            if usual and self._is_plain(line) and b"{}" not in line and self._harmless([event]):
+            if usual and self._is_plain(line) and not _EMPTY.search(line) and self._harmless([event]):
                 event.ts = event.ts[:-1] + _TAILS[len(event.ts)]
                 event.seq = here
                 given = self._categorise([event])
@@ -130,7 +133,7 @@ class Lane:
             and b"\\" not in text
             and b"@" not in text
             and b"\x7f" not in text
-            and len(text) <= self._judge.rules.max_line
+            and len(text) <= self._longest
         )
 
     def _harmless(self, events: list[Any]) -> bool:

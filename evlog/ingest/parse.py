@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evlog.event import decode
@@ -13,6 +14,7 @@ from evlog.ingest import fast, unread
 from evlog.ingest.block import KEPT_HEAD, Overlong
 from evlog.ingest.check import Erased, Judge, NoConsent, Untold
 from evlog.ingest.parsed import Parsed, Reject
+from evlog.ingest.rules import MAX_LINE_LIMIT
 
 if TYPE_CHECKING:
     from evlog.ingest.block import Block, Buffer, Piece
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 64 << 10  # bytes of lines tried as one: small enough that a bad line spoils few
 _ENVELOPE = "events"
+_MOST_STORED = MAX_LINE_LIMIT - 128  # room for an id and a seq
 
 
 class Parser:
@@ -115,8 +118,12 @@ class Parser:
         except Rejected as refused:
             self._refuse(encode(value) if line is None else line, refused, where, out)
         else:
-            self.judge.noted(accepted, out.tally)
             content = encode(accepted.line)
+            if len(content) > _MOST_STORED:
+                out.tally.read -= 1
+                self._overlong(replace(_as_overlong(line or content, where), length=len(content)), out)
+                return
+            self.judge.noted(accepted, out.tally)
             origin = where.at if line is not None else ~where.at
             day, ordinal = accepted.line.ts[:10], where.at + index
             if accepted.line.event_id:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from evlog.errors import EvlogError
@@ -143,7 +143,8 @@ def _blocks(found: list[Source], rules: Rules, asked: Options, seen: Callable[[i
     def progress(position: int) -> None:
         seen(done + position)
 
-    for group in _alike(found, asked.input_format):
+    numbered = [replace(source, number=number) for number, source in enumerate(found)]
+    for group in _alike(numbered, asked.input_format):
         as_csv = csv_lines.lines if csv_lines.meant(group[0], asked.input_format) else None
         yield from blocks(
             group, max_line=rules.max_line, flush_interval=asked.flush_interval, seen=progress, lines_of=as_csv

@@ -7,6 +7,7 @@ import glob
 import gzip
 import io
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ class Source:
     """A named stream of bytes to ingest."""
 
     name: str
+    number: int = 0  # which of a run's sources it is
 
     @property
     def is_csv(self) -> bool:
@@ -128,7 +130,12 @@ class Stream:
     @property
     def live(self) -> bool:
         """Whether more may come at any time, and silence is worth noticing."""
-        return self.source.name == STDIN and not self.packed and not self._first
+        return self.endless and not self.packed and not self._first
+
+    @property
+    def endless(self) -> bool:
+        """Whether it may never end: a pipe, not a file."""
+        return self.source.name == STDIN or stat.S_ISFIFO(os.fstat(self.fileno()).st_mode)
 
     def fileno(self) -> int:
         """The descriptor to wait on for more."""
@@ -205,19 +212,26 @@ class _Zstd:
         self._frame = self._new()
         self._begun = False  # whether the frame has
         self._packed = b""
+        self._failed: Exception | None = None
 
     def read(self, size: int) -> bytes:
         """About `size` plain bytes at most, as soon as there are some; empty at the end."""
+        if self._failed is not None:
+            raise self._failed
         plain: list[bytes] = []
         length = 0
         while length < size and (self._packed or not length):
             self._packed = self._packed or self._raw.read1(_PACKED_READ)
             if not self._packed:
                 break
-            plain.append(self._unpacked())
+            try:
+                plain.append(self._unpacked())
+            except _zstd_error() as error:
+                self._failed = error  # what came before it is good
+                break
             length += len(plain[-1])
-        if self._begun and not length:
-            raise EOFError("a frame has no end")
+        if not length and (self._begun or self._failed):
+            raise self._failed or EOFError("a frame has no end")
         return b"".join(plain)
 
     def _unpacked(self) -> bytes:

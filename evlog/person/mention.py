@@ -65,7 +65,7 @@ class Mention:
     def spoken(self, value: Any) -> bool:
         """Whether any string in `value`, keys included, speaks of the id; JSON inside a string is opened."""
         if isinstance(value, str):
-            return self.pattern.search(value) is not None or self.spoken(_opened(value))
+            return self._in_text(value) or self.spoken(_opened(value))
         if isinstance(value, dict):
             return any(self.spoken(key) or self.spoken(inner) for key, inner in value.items())
         if isinstance(value, list | tuple):
@@ -75,7 +75,7 @@ class Mention:
     def without(self, value: Any) -> Any:
         """`value` with `[erased]` in place of every mention."""
         if isinstance(value, str):
-            text = self.pattern.sub(ERASED, value)
+            text = ERASED.join(self.pattern.sub(ERASED, piece) for piece in value.split(ERASED))
             inner = _opened(text)
             return _encode(self.without(inner)).decode() if self.spoken(inner) else text
         if isinstance(value, dict):
@@ -95,13 +95,16 @@ class Mention:
     def in_line(self, raw: bytes) -> bool:
         """Whether a line as it came speaks of the id, be it JSON or not; a number in a field of users counts."""
         text = raw.decode(errors="replace")
-        if any(self.pattern.search(told) for told in (text, _unescaped(text))):
+        if self._in_text(text) or self._in_text(_unescaped(text)):
             return True
         try:
             value = decode.load(raw)
         except Rejected:
             return self.user in _TOKEN.findall(text)
         return self.spoken(value) or self._theirs(value)
+
+    def _in_text(self, text: str) -> bool:
+        return self.pattern.search(text.replace(ERASED, " ")) is not None  # what stands for the erased is nobody
 
     def _theirs(self, value: Any) -> bool:
         if isinstance(value, dict):

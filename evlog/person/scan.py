@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from evlog.person.mention import Mention
     from evlog.store.layout import Store
 
+_LIKE_TIME = re.compile(r"[\d:.TSZ-]+")
 _TEXT = (".ndjson", ".rejects", ".json", ".done")
 _PLAIN = ("ts", "received_at")  # times: no id, but an id may look like one
 _IDS = ("event_id", "anonymous_id", "session_id", "target_id")
@@ -42,11 +44,23 @@ def _speaks(path: Path, mention: Mention, root: Path) -> bool:
         raw = path.read_bytes()
     except FileNotFoundError:
         return False
-    by_chance = not mention.long or mention.user.isdigit() or mention.user in _words()
-    if not by_chance and mention.user in str(path.relative_to(root)):
+    if _by_chance(mention):
+        return any(_walked(path, raw, mention))
+    if mention.user in str(path.relative_to(root)) or mention.user.encode() in _unread(path, raw):
         return True
-    in_bytes = not by_chance and path.suffix not in _TEXT and mention.user.encode() in raw
-    return in_bytes or any(_walked(path, raw, mention))
+    return any(_walked(path, raw, mention))
+
+
+def _unread(path: Path, raw: bytes) -> bytes:
+    """The bytes of a file that are not decoded: all of a binary file, but of a part its footer alone."""
+    if path.suffix == ".parquet":
+        return raw[-8 - int.from_bytes(raw[-8:-4], "little") :]
+    return b"" if path.suffix in _TEXT else raw
+
+
+def _by_chance(mention: Mention) -> bool:
+    """Whether the id is so short, or so like a number, a time or a word of ours, that bytes and names say nothing."""
+    return not mention.long or _LIKE_TIME.fullmatch(mention.user) is not None or mention.user in _words()
 
 
 def _words() -> str:
@@ -65,7 +79,7 @@ def _walked(path: Path, raw: bytes, mention: Mention) -> Iterator[bool]:
         yield from (_event(orjson.loads(line), mention) for line in raw.split(b"\n") if line)
     elif path.suffix == ".rejects":
         yield from (_reject(orjson.loads(line), mention) for line in raw.split(b"\n") if line)
-    elif path.suffix in {".json", ".done"}:
+    elif path.suffix in {".json", ".done"} and not _by_chance(mention):
         yield any(mention.spoken(value) for value in orjson.loads(raw).values())
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ENTRY = 24
 _SMALL = 65_536  # arrays up to this many entries are merged in memory, larger ones stay mapped
 _PIECES = 4
+_HELD = 1_000_000  # entries kept in memory or mapped, in all folders together
 
 
 class Ids(NamedTuple):
@@ -151,13 +152,20 @@ class _Folder:
         if len(small) > _PIECES:
             self.arrays = [array for array in self.arrays if len(array) > _SMALL] + [merged(small)]
 
+    def __len__(self) -> int:
+        """How many entries are held."""
+        return sum(map(len, self.arrays))
+
 
 @dataclass(slots=True)
 class Index:
-    """The id index of a store, kept between the commits of one run: only new files are opened."""
+    """The id index of a store, kept between the commits of one run: only new files are opened.
+
+    Logs are mostly in order of time, so the folders used last are kept, up to a number of entries in all.
+    """
 
     store: Store
-    _folders: dict[Path, _Folder] = field(default_factory=dict)
+    _folders: dict[Path, _Folder] = field(default_factory=dict)  # the one used last stands last
 
     def known(self, day: date) -> list[Ids]:
         """The sorted arrays that hold the ids of a partition; certain only under the commit lock."""
@@ -169,9 +177,13 @@ class Index:
 
     def _of(self, path: Path) -> list[Ids]:
         names = durable.inodes(path, ".ids")
-        folder = self._folders.get(path)
+        folder = self._folders.pop(path, None)
         if folder is None or not folder.names.items() <= names.items() or PART_IDS in folder.names:
-            folder = self._folders[path] = _Folder()  # compacted meanwhile: what was learned of these files is void
+            folder = _Folder()  # compacted meanwhile: what was learned of these files is void
         for name in sorted(names.keys() - folder.names.keys()):
             folder.add(name, names[name], load(path / name))
+        held = sum(map(len, self._folders.values())) + len(folder)
+        while self._folders and held > _HELD:
+            held -= len(self._folders.pop(next(iter(self._folders))))
+        self._folders[path] = folder
         return folder.arrays

@@ -29,7 +29,7 @@ Stamp = tuple[int, int, int]
 _TRIES = 20
 
 
-class StoreBusy(EvlogError):  # noqa: N818 - named like its siblings in errors
+class StoreBusy(EvlogError):
     """Files kept being replaced while they were read."""
 
     hint = "try again when maintenance is over"

@@ -1,0 +1,666 @@
+"""Bad input, row by row: each case between two good lines, which it must not touch (invariant 14)."""
+
+import bz2
+import gzip
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import zstandard
+from feed import NOW, OPEN, bytes_of, event, feed, ids, line, new_store, plain, refused, stored, written
+
+from evlog.event.plan import EventRule, Plan, Property
+from evlog.event.privacy import Guard
+from evlog.event.reject import CODES
+from evlog.ingest import block, source
+from evlog.ingest.rules import Rules
+
+FIRST, LAST = line(event_id="first"), line(event_id="last", user_id="bob")
+PLAN = Plan(
+    events={
+        "view": EventRule(),
+        "order": EventRule(
+            required=("session_id",),
+            properties={
+                "amount": Property(type="number", required=True, min=0),
+                "count": Property(type="integer", max=10),
+                "kind": Property(type="string", one_of=("a", "b")),
+                "paid": Property(type="boolean"),
+            },
+        ),
+    }
+)
+PLANNED, REQUIRED = Rules(plan=PLAN), Rules(plan=Plan(events={}, id="required", consent="required"))
+OLD = Rules(plan=Plan.open(), max_age=timedelta(days=30))
+STRICT = Rules(plan=Plan.open(), guard=Guard("reject"))
+
+
+def with_member(text: str) -> bytes:
+    """A good line with one more member, as text."""
+    return line(event_id="bad")[:-1] + b", " + text.encode("utf-8", "surrogatepass") + b"}"
+
+
+def order(**fields: Any) -> bytes:
+    return line(event_id="bad", event_type="order", session_id="s", properties=fields)
+
+
+def nested(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
+BAD: dict[str, tuple[Rules, list[bytes]]] = {
+    "bad_utf8": (
+        OPEN,
+        [
+            b'{"event_type":"\xff"}', b'{"a":"\xc3"}', b"\xff\xff\xff", b'{"a":"\xed\xa0\x80"}', b'{"a":"\xc0\xaf"}',
+            b'{"a":"\xf5\x80\x80\x80"}', with_member(r'"x": "\ud800"'), with_member(r'"x": "a\udc00b"'),
+            with_member(r'"x": "\ud800\ud800"'), with_member(r'"\ud83d": 1'), with_member(r'"x": ["\uDBFF"]'),
+            with_member(r'"event_data": "{\"a\": \"\\ud800\"}"'), line(event_id="bad")[:-1] + b', "x": "\xe9t\xe9"}',
+        ],
+    ),
+    "bad_json": (
+        OPEN,
+        [
+            b"{bad", b"{", b"}", b'{"a":1,}', b"{'a':1}", b'{"a":1}{"b":2}', b'{"a":1} {"b":2}', b"null null", b"[1,]",
+            with_member('"x": NaN'), with_member('"x": Infinity'), with_member('"x": -Infinity'),
+            with_member('"x": 1e400'), with_member('"x": -1e400'), with_member('"x": 01'), with_member('"x": +1'),
+            with_member('"x": .5'), with_member('"x": 0x10'), with_member('"x": True'), with_member('"x": "a\tb"'),
+            with_member(r'"x": "\x41"'), b"\xef\xbb\xbf" + line(event_id="bad"), b"hello", b"event_id,ts", b"// note",
+            line(event_id="bad") + b",", line(event_id="bad") + line(event_id="bad2"), b'{"a":1}\x00', b"\x00",
+        ],
+    ),
+    "not_object": (OPEN, [b"null", b"true", b"5", b'"text"', b"1.5", b'""', b"[null]", b"[[1]]", b'{"events":[7]}']),
+    "too_deep": (
+        OPEN,
+        [
+            nested(65).encode(), nested(5000).encode(), b"[" * 100_000, b'{"a":' * 65 + b"1" + b"}" * 65,
+            with_member(f'"x": {nested(64)}'), with_member('"x": ' + '{"a":' * 64 + "1" + "}" * 64),
+            with_member(f'"properties": {{"x": {nested(63)}}}'), with_member('"x": [' + "[" * 70),
+            with_member('"event_data": ' + json.dumps('{"a":' + nested(64) + "}")),
+            with_member('"metadata": ' + json.dumps('{"a":' * 65 + "1" + "}" * 65)),
+        ],
+    ),
+    "duplicate_key": (
+        OPEN,
+        [
+            b'{"a":1,"a":2}', b'{"a":1,"a":1}', b'{"a" :1,"a":2}', b'{"a":1,"a"\t:2}', b'{"a"  :1,"a":2}',
+            b'{"a"\t :1, "b":{} , "a" \t: 2}', rb'{"a":1,"\u0061":2}', with_member('"ts": "2026-03-01T10:00:00Z"'),
+            with_member('"user_id": "other"'), with_member('"x": {"k": 1, "k": 2}'), with_member('"x": [{"k": 1, "k": 2}]'),
+            b'{"events":[{"type":"a","type":"b"}]}', b'[{"type":"a"},{"x":{"":1,"":2}}]', with_member('"seq": 1, "seq": 1'),
+            with_member(r'"event_data": "{\"a\": 1, \"a\": 2}"'), with_member('"properties": {"a": 1, "a": 1}'),
+        ],
+    ),
+    "number_range": (
+        OPEN,
+        [
+            with_member(f'"x": {number}')
+            for number in (2**64, 2**64 + 1, -(2**63) - 1, -(2**64), 10**20, 10**30, 10**400, "9" * 5000)
+        ]
+        + [
+            with_member(f'"properties": {{"a": [{2**64}]}}'), with_member(r'"event_data": "{\"a\": 18446744073709551616}"'),
+            b'{"events":[{"type":"x","n":18446744073709551616}]}',
+        ],
+    ),
+    "bad_id": (
+        OPEN,
+        [
+            line(event_id=""), line(event_id=True), line(event_id=1.5), line(event_id=[]), line(event_id={"a": 1}),
+            line(event_id="x" * 257), line(event_id="é" * 129), line(event_id="a\nb"), line(event_id="a\x00"),
+            line(event_id="bad", user_id=False), line(event_id="bad", user_id=7.0), line(event_id="bad", user_id=["ann"]),
+            line(event_id="bad", user_id="u" * 300), line(event_id="bad", user_id="a\x7fb"),
+            line(event_id="bad", user_id="a\x85b"), line(event_id="bad", anonymous_id={"$oid": "1"}),
+            line(event_id="bad", session_id=True), line(event_id="bad", target_id="\t"), line(event_id="bad", id="x", user_id="\x1b[2J"),
+        ],
+    ),
+    "placeholder_user": (
+        OPEN,
+        [
+            line(event_id="bad", user_id=user)
+            for user in (
+                "null", "none", "undefined", "anonymous", "NULL", "None", "Undefined", "ANONYMOUS",
+                "00000000-0000-0000-0000-000000000000",
+            )
+        ]
+        + [line(event_id="bad", user_id=None, userId="null"), line(event_id="bad", user_id=None, uid="none", x=[1])],
+    ),
+    "missing_field": (
+        OPEN,
+        [
+            b"{}", b'{"x":1}', line(event_id="bad", event_type=None), line(event_id="bad", event_type=""), b'{"events":[{}]}',
+            line(event_id="bad", ts=None), line(event_id="bad", ts=None, event_type=None), b"[{}]", b'{"event_type":"a"}',
+            line(event_id="bad", event_type=None, type=None), line(event_id="bad", event_type=None, type=""), b'{"events":5}',
+        ],
+    ),
+    "missing_field of the plan": (
+        PLANNED,
+        [
+            line(event_id="bad", event_type="order", properties={"amount": 1}),
+            line(event_id="bad", event_type="order", session_id="", properties={"amount": 1}),
+            line(event_id="bad", event_type="order", session_id=None, properties={"amount": "x"}),
+            line(event_id="bad", event_type=None), line(event_id="bad", ts=None), b"{}",
+            line(event_id="bad", event_type="order", sessionId="", properties={"amount": 1}),
+            json.dumps({"events": [event(event_id="bad", event_type="order", properties={"amount": 1})]}).encode(),
+        ],
+    ),
+    "missing_field where ids are required": (
+        REQUIRED,
+        [
+            json.dumps({"ts": "2026-03-01T10:00:00Z", "type": "a", "consent": True, "n": n, "id": None}).encode()
+            for n in range(8)
+        ],
+    ),
+    "unknown_type": (
+        PLANNED,
+        [
+            line(event_id="bad", event_type=name)
+            for name in ("View", "views", "vieww", "ordr", "null", "v" * 200, "view ", "ordér", "__proto__")
+        ],
+    ),
+    "bad_property": (
+        PLANNED,
+        [
+            order(), order(amount=None), order(amount="1"), order(amount=True), order(amount=-1), order(amount=1, count=11),
+            order(amount=1, count=1.0), order(amount=1, count="1"), order(amount=1, kind="c"), order(amount=1, kind=1),
+            order(amount=1, paid="true"), order(amount=1, other=1), order(amount=[1]), order(amount={"a": 1}),
+            line(event_id="bad", event_type="order", session_id="s", event_data="{"),
+            line(event_id="bad", event_type="order", session_id="s", properties=[1]),
+        ],
+    ),
+    "bad_property without a plan": (
+        OPEN,
+        [
+            line(event_id="bad", event_type=5), line(event_id="bad", event_type=True), line(event_id="bad", event_type=["a"]),
+            line(event_id="bad", event_type="x" * 300), line(event_id="bad", event_type="a\nb"),
+            line(event_id="bad", properties="{"), line(event_id="bad", properties=5), line(event_id="bad", context=[1]),
+            line(event_id="bad", event_data="x"), line(event_id="bad", category={"a": 1}), line(event_id="bad", feature=1.5),
+            line(event_id="bad", source=True), line(event_id="bad", target_type=[]),
+        ],
+    ),
+    "bad_time": (
+        OPEN,
+        [
+            line(event_id="bad", ts=ts)
+            for ts in (
+                "", "nope", "2026-03-01", "2026-03-01T24:00:00Z", "2026-02-29T10:00:00Z", "2026-03-01T10:00:60Z",
+                "1999-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "9999-99-99T00:00:00Z", "2026-03-01T10:00:00+99:00", 0, 5,
+                -1, 1.5, True, [], {"$date": 1}, "٢٠٢٦-03-01T10:00:00Z", 4102444800, "2026-03-01T10:00:00.Z",
+                "2000-01-01T00:00:00+01:00",
+            )
+        ],
+    ),
+    "future": (
+        OPEN,
+        [
+            line(event_id="bad", ts=ts)
+            for ts in (
+                "2026-03-11T12:00:00.000001Z", "2026-03-11T12:00:01Z", "2026-03-12T00:00:00Z", "2099-01-01T00:00:00Z",
+                "9999-12-31T23:59:59Z", "2026-03-11T14:00:01+02:00", 1773400000, 1773400000000, "1773400000000000000",
+                "2026-03-12",
+            )[:9]
+        ],
+    ),
+    "too_old": (
+        OLD,
+        [
+            line(event_id="bad", ts=ts)
+            for ts in (
+                "2026-02-08T11:59:59.999999Z", "2026-02-08T11:59:59Z", "2026-01-01T00:00:00Z", "2000-01-01T00:00:00Z",
+                1767600000, 1767600000.5, "1767600000000", "2025-12-31 23:59:59", "2026-02-08T12:59:59+01:00",
+            )
+        ],
+    ),
+    "pii": (
+        STRICT,
+        [
+            line(event_id="bad", properties=properties)
+            for properties in (
+                {"email": "a@example.com"}, {"contact_email": "x"}, {"phone": "+491701234567"}, {"ip": "192.0.2.7"},
+                {"password": "secret"}, {"note": "mail me at a@example.com"}, {"deep": {"firstName": "Ann"}},
+                {"list": [{"api_key": "k"}]}, {"accessToken": "t"}, {"name": "Ann"},
+            )
+        ],
+    ),
+}  # fmt: skip
+CASES = [(name, rules, raw) for name, (rules, raws) in BAD.items() for raw in raws]
+
+
+def shortened(value: object) -> str | None:
+    return repr(value[:40]) if isinstance(value, bytes) else (value if isinstance(value, str) else None)
+
+
+def test_every_reason_that_a_line_alone_can_have_has_eight_cases():
+    assert all(len(raws) >= 8 for _, raws in BAD.values())
+    elsewhere = {"line_too_long", "truncated", "beyond_retention", "id_conflict"}
+    assert {name.partition(" ")[0] for name in BAD} | elsewhere == set(CODES)
+
+
+@pytest.mark.parametrize(("name", "rules", "raw"), CASES, ids=shortened)
+def test_a_bad_line_is_refused_with_its_reason_and_its_neighbours_are_not(tmp_path, name, rules, raw):
+    store = new_store(tmp_path)
+    good = [json.dumps(json.loads(each) | {"consent": True}).encode() for each in (FIRST, LAST)]
+    path = written(tmp_path / "log.ndjson", good[0], raw, good[1])
+    tally = feed(store, path, rules=rules).tally
+    code = name.partition(" ")[0]
+    assert (tally.read - tally.stored, dict(tally.reasons)) == (tally.rejected, {code: tally.rejected})
+    assert {"first", "last"} <= set(ids(store))
+    assert tally.rejected == (1 if not raw.startswith(b"[{") else tally.rejected) >= 1
+    kept = refused(store)[0]
+    assert (kept.code, kept.body["source"], kept.body["line"], kept.body["offset"]) == (code, str(path), 2, len(good[0]) + 1)
+    assert kept.body["expected"]
+    if kept.whole and not raw.lstrip().startswith((b"[", b'{"events"')):
+        assert kept.raw == raw
+    again = feed(store, path, rules=rules).tally
+    assert (again.stored, again.rejected, len(refused(store))) == (0, tally.rejected, tally.rejected)
+
+
+GOOD = [
+    ("2^53+1 survives", with_member('"x": 9007199254740993'), {"x": 2**53 + 1}),
+    ("2^63-1", with_member('"x": 9223372036854775807'), {"x": 2**63 - 1}),
+    ("2^63", with_member('"x": 9223372036854775808'), {"x": 2**63}),
+    ("2^64-1", with_member('"x": 18446744073709551615'), {"x": 2**64 - 1}),
+    ("-2^63", with_member('"x": -9223372036854775808'), {"x": -(2**63)}),
+    ("in properties", with_member('"properties": {"x": 18446744073709551615}'), {"x": 2**64 - 1}),
+    ("1e308", with_member('"x": 1e308'), {"x": 1e308}),
+    ("1e-400", with_member('"x": 1e-400'), {"x": 0.0}),
+    ("64 levels", with_member(f'"x": {nested(63)}'), {"x": json.loads(nested(63))}),
+    ("brackets in text", with_member('"x": "' + "[{" * 100 + '"'), {"x": "[{" * 100}),
+    ("a pair of surrogates", with_member(r'"x": "\ud83d\ude00"'), {"x": "😀"}),
+    ("NUL in a property", with_member(r'"x": "a\u0000b"'), {"x": "a\0b"}),
+    ("colons in text", with_member(r'"x": "\": \":"'), {"x": '": ":'}),
+    ("the same key in two objects", with_member('"x": {"k": 1}, "y": {"k": 1}'), {"x": {"k": 1}, "y": {"k": 1}}),
+    ("spaces everywhere", with_member('"x" : [ 1 , 2 ] '), {"x": [1, 2]}),
+    ("an empty key", with_member('"": 1'), {"": 1}),
+    ("JSON in text", with_member(r'"event_data": "{\"a\": 9007199254740993}"'), {"a": 2**53 + 1}),
+    ("U+2028 and friends", with_member('"x": "\u2028\u0085\ufeff"'), {"x": "\u2028\u0085\ufeff"}),
+]
+
+
+@pytest.mark.parametrize(("name", "raw", "properties"), GOOD, ids=[name for name, *_ in GOOD])
+def test_what_is_unusual_and_fine(tmp_path, name, raw, properties):
+    store = new_store(tmp_path)
+    assert feed(store, written(tmp_path / "log", FIRST, raw, LAST)).tally.stored == 3
+    assert plain(store)[1] == event(event_id="bad", ts="2026-03-01T10:00:00.000000Z") | {"properties": properties}
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"user_id": 0}, {"user_id": "0"}), ({"user_id": "0"}, {"user_id": "0"}), ({"user_id": -5}, {"user_id": "-5"}),
+        ({"user_id": ""}, {}), ({"user_id": None}, {}), ({"user_id": "nobody"}, {"user_id": "nobody"}),
+        ({"user_id": "u" * 256}, {"user_id": "u" * 256}), ({"user_id": "é" * 128}, {"user_id": "é" * 128}),
+        ({"user_id": "a b/../c"}, {"user_id": "a b/../c"}), ({"user_id": 2**64 - 1}, {"user_id": str(2**64 - 1)}),
+        ({"event_id": 7, "user_id": None}, {"event_id": "7"}), ({"event_id": 0, "user_id": None}, {"event_id": "0"}),
+        ({"user_id": None, "session_id": "", "target_id": 0}, {"target_id": "0"}),
+        ({"user_id": "", "category": "", "feature": 7}, {"feature": "7"}),
+    ],
+)  # fmt: skip
+def test_ids_are_text_and_empty_ones_are_absent(tmp_path, fields, told):
+    store = new_store(tmp_path)
+    feed(store, written(tmp_path / "log", line(**fields)))
+    bare = {"event_id": "e1", "ts": "2026-03-01T10:00:00.000000Z", "event_type": "view"}
+    assert plain(store) == [bare | told]
+
+
+def test_placeholders_become_null_where_the_plan_says_so(tmp_path):
+    store = new_store(tmp_path)
+    rules = Rules(plan=Plan(placeholder_users="null"))
+    feed(store, written(tmp_path / "log", line(user_id="null"), line(event_id="e2", user_id="Anonymous")), rules=rules)
+    assert [body.get("user_id", "nobody") for body in stored(store)] == ["nobody", "nobody"]
+
+
+@pytest.mark.parametrize(
+    ("ts", "counts"),
+    [
+        ("2026-03-01T10:00:00Z", {}), ("2026-03-01T10:00:00", {"assumed_tz": 1}), ("2026-03-01 10:00:00", {"assumed_tz": 1}),
+        (1772359200, {"epoch": 1}), (1772359200000, {"epoch": 1}), (1772359200000000, {"epoch": 1}),
+        (1772359200000000000, {"epoch": 1}), ("1772359200", {"epoch": 1}), (1772359200.0, {"epoch": 1}),
+        (1772359200000000001, {"epoch": 1, "cut": 1}), ("2026-03-01T10:00:00.0000001Z", {"cut": 1}),
+    ],
+)  # fmt: skip
+def test_odd_times_are_accepted_and_counted(tmp_path, ts, counts):
+    store = new_store(tmp_path)
+    tally = feed(store, written(tmp_path / "log", line(ts=ts))).tally
+    assert {name: getattr(tally, name) for name in ("assumed_tz", "epoch", "cut") if getattr(tally, name)} == counts
+    assert stored(store)[0]["ts"] == "2026-03-01T10:00:00.000000Z"
+    assert stored(store)[0].get("context") == ({"ts_original": str(ts)} if counts.get("cut") else None)
+
+
+@pytest.mark.parametrize(
+    ("ts", "skewed"),
+    [
+        ("2026-03-10T12:00:00Z", 0), ("2026-03-10T12:05:00Z", 0), ("2026-03-10T12:05:00.000001Z", 1),
+        ("2026-03-10T12:06:00Z", 1), ("2026-03-11T00:00:00Z", 1), ("2026-03-11T12:00:00Z", 1),
+        ("2026-03-11T13:59:00+02:00", 1), (1773230399, 1),
+    ],
+)  # fmt: skip
+def test_times_up_to_a_day_ahead_are_stored_and_counted_from_five_minutes_on(tmp_path, ts, skewed):
+    tally = feed(new_store(tmp_path), written(tmp_path / "log", line(ts=ts))).tally
+    assert (tally.stored, tally.skewed) == (1, skewed)
+
+
+REFUSALS = [
+    {"consent": False}, {"consent_given": False}, {"consentGiven": "no"}, {"privacy": {"consent_given": False}},
+    {"privacy": {"consent_given": "false"}}, {"consent": {"analytics": "denied"}}, {"privacy": '{"consent_given": false}'},
+    {"consent": 0}, {"privacy.consent_given": False}, {"consent": {"given": False}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda raw: raw,
+        lambda raw: raw.replace(b"2026-03-01T10:00:00Z", b"nope"),
+        lambda raw: raw.replace(b'"view"', b"5"),
+        lambda raw: raw[:-1],
+        lambda raw: raw[:-1] + b', "a": 1, "a": 2}',
+        lambda raw: raw[:-1] + b', "x": NaN}',
+        lambda raw: raw[:-1] + b', "x": 18446744073709551616}',
+        lambda raw: raw[:-1] + b', "x": "\xff"}',
+        lambda raw: raw[:-1] + b', "x": ' + nested(70).encode() + b"}",
+        lambda raw: raw[:-1] + b', "event_data": "{"}',
+        lambda raw: json.dumps(raw.decode()).encode(),
+        lambda raw: b'{"events":[' + raw + b"]}",
+        lambda raw: b"[" + raw + b"]",
+    ],
+)
+def test_refused_consent_is_counted_and_nowhere_kept_however_bad_the_line(tmp_path, refusal, spoil):
+    store = new_store(tmp_path)
+    raw = spoil(json.dumps(event(event_id="bad", user_id="zelda_zelda") | refusal).encode())
+    tally = feed(store, written(tmp_path / "log", FIRST, raw, LAST)).tally
+    assert (tally.read, tally.stored, tally.no_consent, tally.rejected) == (3, 2, 1, 0)
+    assert b"zelda" not in bytes_of(store)
+
+
+def test_consent_of_an_envelope_is_that_of_its_events(tmp_path):
+    store = new_store(tmp_path)
+    events = [event(event_id="a", user_id="zelda_zelda"), event(event_id="b", consent=True)]
+    raws = [
+        json.dumps({"consent": False, "events": events}).encode(),
+        json.dumps({"privacy": {"consent_given": True}, "events": [event(event_id="c")]}).encode(),
+        json.dumps({"events": [event(event_id="d")]}).encode(),
+    ]
+    tally = feed(store, written(tmp_path / "log", *raws), rules=Rules(plan=Plan.open(), consent="required")).tally
+    assert (tally.read, tally.stored, tally.no_consent) == (4, 1, 3)
+    assert ids(store) == ["c"]
+    assert b"zelda" not in bytes_of(store)
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_last_line_that_breaks_off_is_truncated(tmp_path, cut):
+    store = new_store(tmp_path)
+    path = written(tmp_path / "log", FIRST, LAST[:-cut], end=b"")
+    tally = feed(store, path).tally
+    assert (tally.stored, dict(tally.reasons)) == (1, {"truncated": 1})
+    assert refused(store)[0].raw == LAST[:-cut]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r", b"\n\n", b"  ", b" \n \n", b"\n\r\n"])
+def test_a_last_line_that_is_whole_is_accepted(tmp_path, end):
+    store = new_store(tmp_path)
+    tally = feed(store, written(tmp_path / "log", FIRST, LAST, end=end)).tally
+    assert (tally.stored, tally.rejected) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "read", "blank"),
+    [
+        (b"", 0, 0), (b"\n", 0, 1), (b"\n\n\n", 0, 3), (b"\r\n \t\r\n", 0, 2), (FIRST + b"\r\n\r\n" + LAST + b"\r\n", 2, 1),
+        (b"\xef\xbb\xbf" + FIRST + b"\n" + LAST, 2, 0), (b"\xef\xbb\xbf", 0, 0), (b"\xef\xbb\xbf\r\n" + FIRST, 1, 1),
+        (b" " + FIRST + b" \n\t" + LAST + b"\t\n", 2, 0),
+    ],
+)  # fmt: skip
+def test_blanks_and_marks_are_no_events(tmp_path, data, read, blank):
+    store = new_store(tmp_path)
+    (tmp_path / "log").write_bytes(data)
+    tally = feed(store, tmp_path / "log").tally
+    assert (tally.read, tally.stored, tally.blank) == (read, read, blank)
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_wide_encodings_are_refused_whole_and_what_came_before_is_stored(tmp_path, codec):
+    store = new_store(tmp_path)
+    good = written(tmp_path / "a", FIRST)
+    (tmp_path / "b").write_bytes((FIRST + b"\n" + LAST).decode().encode(codec))
+    with pytest.raises(source.SourceError, match="is UTF-16"):
+        feed(store, good, tmp_path / "b")
+    assert ids(store) == ["first"]
+    assert refused(store) == []
+
+
+@pytest.mark.parametrize("length", [501, 502, 600, 5_000, 70_000, 1_100_000, 2_200_000, 3_000_001])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+def test_a_line_that_is_too_long_is_refused_by_its_head_alone(tmp_path, length, end):
+    store = new_store(tmp_path)
+    rules = Rules(plan=Plan.open(), max_line=500)
+    raw = b'{"pad": "' + b"x" * (length - 11) + b'"}'
+    data = FIRST + b"\n" + raw + end + (LAST + b"\n" if end else b"")
+    (tmp_path / "log").write_bytes(data)
+    tally = feed(store, tmp_path / "log", rules=rules).tally
+    assert (tally.stored, dict(tally.reasons)) == (2 if end else 1, {"line_too_long": 1})
+    kept = refused(store)[0]
+    assert (kept.body["line"], kept.body["offset"], kept.whole) == (2, len(FIRST) + 1, False)
+    assert kept.body["length"] == length + (end == b"\r\n")
+    assert kept.raw == raw[: block.KEPT_HEAD] if length > block.KEPT_HEAD else kept.raw.strip() == raw
+    (tmp_path / "log").write_bytes(b"".join(gzip.compress(data[at : at + 700]) for at in range(0, len(data), 70_000)))
+    feed(store, tmp_path / "log", rules=rules)
+
+
+@pytest.mark.parametrize("length", [498, 499, 500])
+def test_a_line_as_long_as_allowed_is_read(tmp_path, length):
+    raw = line()[:-1] + b', "x": "' + b"y" * (length - len(line()) - 9) + b'"}'
+    assert len(raw) == length
+    tally = feed(new_store(tmp_path), written(tmp_path / "log", raw), rules=Rules(plan=Plan.open(), max_line=500)).tally
+    assert tally.stored == 1
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 64, 1000])
+def test_the_same_long_line_is_one_reject_however_it_was_read(tmp_path, monkeypatch, pieces):
+    store = new_store(tmp_path)
+    rules = Rules(plan=Plan.open(), max_line=500)
+    path = written(tmp_path / "log", FIRST, b'{"pad":"' + b"x" * 3000 + b'"}', LAST, end=b"\r\n")
+    feed(store, path, rules=rules)
+    monkeypatch.setattr(block, "_READ", pieces)
+    assert feed(store, path, rules=rules).tally.rejected == 1
+    assert len(refused(store)) == 1
+
+
+@pytest.mark.parametrize("before", [0, 300, 600, 1_000_000, 1_048_570, 2_000_000])
+@pytest.mark.parametrize("said", [b'"consent": false', b'"privacy": {"consent_given": false}', b'"t": "{\\"consent\\":false}"'])
+def test_a_refusal_anywhere_in_a_line_that_is_too_long_is_heard(tmp_path, before, said):
+    store = new_store(tmp_path)
+    raw = b'{"zelda": "' + b"x" * before + b'", ' + said + b', "y": "' + b"y" * 600 + b'"}'
+    tally = feed(store, written(tmp_path / "log", FIRST, raw, LAST), rules=Rules(plan=Plan.open(), max_line=500)).tally
+    assert (tally.stored, tally.no_consent, tally.rejected) == (2, 1, 0)
+    assert b"zelda" not in bytes_of(store)
+
+
+def test_an_endless_line_is_never_in_memory_whole(tmp_path):
+    import tracemalloc
+
+    with gzip.open(tmp_path / "log.gz", "wb", compresslevel=1) as out:
+        out.writelines(b"x" * 1_000_000 for _ in range(100))
+    tracemalloc.start()
+    tally = feed(new_store(tmp_path), tmp_path / "log.gz").tally
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert dict(tally.reasons) == {"line_too_long": 1}
+    assert peak < 60_000_000
+
+
+PACKED = {
+    "gz": gzip.compress,
+    "gz of many members": lambda data: b"".join(gzip.compress(data[at : at + 50]) for at in range(0, len(data), 50)),
+    "gz padded with zeros": lambda data: gzip.compress(data) + bytes(512),
+    "bz2": bz2.compress,
+    "bz2 of many streams": lambda data: b"".join(bz2.compress(data[at : at + 50]) for at in range(0, len(data), 50)),
+    "zst": zstandard.compress,
+    "zst of many frames": lambda data: b"".join(zstandard.compress(data[at : at + 50]) for at in range(0, len(data), 50)),
+    "zst without a size": lambda data: zstandard.ZstdCompressor(write_content_size=False).compress(data),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_packed_streams_are_read_as_they_are(tmp_path, name):
+    store = new_store(tmp_path)
+    (tmp_path / "log").write_bytes(PACKED[name](FIRST + b"\n\n" + LAST))
+    outcome = feed(store, tmp_path / "log")
+    assert (outcome.tally.stored, outcome.tally.blank, outcome.broken) == (2, 1, [])
+
+
+@pytest.mark.parametrize("name", ["gz", "gz of many members", "bz2", "zst", "zst of many frames"])
+@pytest.mark.parametrize("spoil", ["short by 1", "short by 5", "half", "garbage after", "flipped"])
+def test_of_a_stream_that_breaks_off_the_whole_lines_before_are_kept_and_it_is_told(tmp_path, name, spoil):
+    store = new_store(tmp_path)
+    good = [line(event_id=f"e{n}", properties={"n": hash((n, spoil)) % 10**12}) for n in range(20_000)]
+    packed = PACKED[name.replace(" of many members", "").replace(" of many frames", "")](b"\n".join(good) + b"\n")
+    if "many" in name:
+        packed = PACKED[name.split(" ")[0]](FIRST + b"\n") + packed
+    spoilt = {
+        "short by 1": packed[:-1],
+        "short by 5": packed[:-5],
+        "half": packed[: len(packed) // 2],
+        "garbage after": packed + b"garbage, garbage, garbage",
+        "flipped": packed[: len(packed) * 3 // 4] + bytes([packed[len(packed) * 3 // 4] ^ 0xFF]) + packed[len(packed) * 3 // 4 + 1 :],
+    }[spoil]
+    (tmp_path / "log").write_bytes(spoilt)
+    outcome = feed(store, tmp_path / "log")
+    tally = outcome.tally
+    if name == "bz2" and spoil == "garbage after":
+        assert outcome.broken == []  # the library takes it for padding
+    else:
+        assert [name for name, _ in outcome.broken] == [str(tmp_path / "log")]
+    assert set(ids(store)) - {"first"} <= {f"e{n}" for n in range(20_000)}
+    assert tally.stored >= (20_000 if spoil == "garbage after" else 1 if name not in {"bz2"} else 0)
+    assert set(tally.reasons) <= ({"truncated"} if spoil != "flipped" else set(CODES))
+
+
+@pytest.mark.parametrize("name", ["gz", "bz2", "zst"])
+def test_a_bomb_is_let_go(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(source, "_RATIO_FROM", 8 << 20)
+    store = new_store(tmp_path)
+    (tmp_path / "log").write_bytes(PACKED[name](FIRST + b"\n" + b"\n" * (64 << 20)))
+    outcome = feed(store, tmp_path / "log")
+    assert ids(store) == ["first"]
+    assert "more than 250 times" in outcome.broken[0][1]
+    assert outcome.tally.blank < 40 << 20
+
+
+def test_one_id_with_two_contents_keeps_the_first(tmp_path):
+    store = new_store(tmp_path)
+    path = written(
+        tmp_path / "log",
+        line(feature="a"), line(feature="b"), line(feature="a"), line(feature="b", x=1), line(event_id="e2"),
+    )  # fmt: skip
+    tally = feed(store, path).tally
+    assert (tally.stored, tally.duplicates, dict(tally.reasons)) == (2, 1, {"id_conflict": 2})
+    assert [body.get("feature") for body in stored(store)] == ["a", None]
+    assert [(kept.body["line"], kept.body["day"], kept.raw) for kept in refused(store)] == [
+        (2, "2026-03-01", line(feature="b")),
+        (4, "2026-03-01", line(feature="b", x=1)),
+    ]
+
+
+def test_a_conflict_stays_one_however_it_is_repeated(tmp_path, monkeypatch):
+    """What repeats a conflict is a conflict, in one batch and in two."""
+    for size in (block.BLOCK, 1):
+        monkeypatch.setattr(block, "BLOCK", size)
+        store = new_store(tmp_path / str(size))
+        feed(store, written(tmp_path / "log", line(feature="a")))
+        tally = feed(store, written(tmp_path / "log", line(feature="b"), line(feature="b"), line(feature="a"))).tally
+        assert (tally.stored, tally.duplicates, dict(tally.reasons)) == (0, 1, {"id_conflict": 2})
+
+
+def test_a_conflict_inside_an_envelope_is_kept_by_itself(tmp_path):
+    store = new_store(tmp_path)
+    envelope = json.dumps({"events": [event(), event(feature="other"), event(event_id="e3")]}).encode()
+    tally = feed(store, written(tmp_path / "log", FIRST, envelope, LAST)).tally
+    assert (tally.stored, dict(tally.reasons)) == (4, {"id_conflict": 1})
+    kept = refused(store)[0]
+    assert (kept.body["line"], kept.body["offset"]) == (2, len(FIRST) + 1)
+    assert json.loads(kept.raw) == event(feature="other", ts="2026-03-01T10:00:00.000000Z")
+
+
+def test_good_and_bad_events_of_an_envelope_are_each_on_their_own(tmp_path):
+    store = new_store(tmp_path)
+    members = [event(event_id="a"), 7, event(event_id="b", ts="x"), event(event_id="c", consent=False), event(event_id="d")]
+    for raw in (json.dumps({"events": members}), json.dumps(members), json.dumps({"sent": 1, "events": members})):
+        tally = feed(new_store(tmp_path / str(hash(raw))), written(tmp_path / "log", raw.encode())).tally
+        assert (tally.read, tally.stored, tally.no_consent) == (5, 2, 1)
+        assert dict(tally.reasons) == {"not_object": 1, "bad_time": 1}
+    assert feed(store, written(tmp_path / "log", b"[]", b'{"events":[]}')).tally.read == 0
+
+
+def test_rejects_say_the_day_of_the_event_where_its_time_could_be_read(tmp_path):
+    store = new_store(tmp_path)
+    raws = [
+        line(event_id=""), line(event_id="b", ts="nope"), line(event_id="c", properties="{", ts="2026-02-01T23:30:00-01:00"),
+        b"{bad", line(event_id="d", ts="2027-01-01T00:00:00Z"),
+    ]  # fmt: skip
+    feed(store, written(tmp_path / "log", *raws))
+    assert [kept.body["day"] for kept in refused(store)] == ["2026-03-01", None, "2026-02-02", None, "2027-01-01"]
+
+
+def test_all_that_is_wrong_is_said_and_the_first_in_order_is_the_reason(tmp_path):
+    store = new_store(tmp_path)
+    feed(store, written(tmp_path / "log", line(event_id="", user_id="null", event_type=None, ts="x", category=[])))
+    kept = refused(store)[0]
+    assert kept.code == "bad_id"
+    assert [problem["code"] for problem in kept.body["problems"]] == [
+        "bad_id", "placeholder_user", "missing_field", "bad_property", "bad_time",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        line(event_id="x", user_id="zelda_zelda"), line(event_id="x", user_id=None, anonymous_id="zelda_zelda"),
+        line(event_id="x", user_id=None, uid="zelda_zelda"), line(event_id="x", user_id="zelda_zelda", ts="nope"),
+        line(event_id="x", user_id="zelda_zelda", event_data="{broken"), line(event_id="x", user_id="zelda_zelda")[:-1],
+        line(event_id="x", user_id="zelda_zelda")[:-1] + b', "a": 1, "a": 2}', b'{"user_id": "zelda\\u005fzelda", "a": NaN}',
+        json.dumps(line(user_id="zelda_zelda").decode()).encode(), b'{"userId":"zelda_zelda","ev', b'{"userId":"zelda_zelda',
+        json.dumps({"events": [event(user_id="zelda_zelda")]}).encode(), b'{"a": 1} {"b": "{\\"uid\\": \\"zelda_zelda\\"}"}',
+        line(event_id="x", user_id=None, metadata={"anonymousId": "zelda_zelda"}), line(event_id="x", user_id=4711),
+        b'{"uid": 4711, "x": NaN}', line(event_id="x", user_id="zelda_zelda", pad="x" * 5000),
+    ],
+)  # fmt: skip
+def test_erased_users_are_counted_and_nowhere_kept_however_bad_the_line(tmp_path, raw):
+    from evlog.person import erase
+
+    store = new_store(tmp_path)
+    for user in ("zelda_zelda", "4711"):
+        erase.erase(store, user)
+    tally = feed(store, written(tmp_path / "log", FIRST, raw, LAST), rules=Rules(plan=Plan.open(), max_line=1000)).tally
+    assert tally.stored == 2
+    assert tally.erased == 1 or dict(tally.reasons) == {"line_too_long": 1}
+    assert b"zelda" not in bytes_of(store)
+
+
+def test_purged_days_take_nothing_unless_asked(tmp_path):
+    from datetime import date
+    from dataclasses import replace
+
+    from evlog import purge
+
+    store = new_store(tmp_path)
+    feed(store, written(tmp_path / "log", line(event_id="old", ts="2026-02-01T10:00:00Z"), FIRST))
+    purge.apply(store, date(2026, 2, 10))
+    late = [
+        line(event_id=f"x{n}", ts=ts)
+        for n, ts in enumerate(
+            ["2026-02-01T10:00:00Z", "2026-02-09T23:59:59.999999Z", "2026-02-10T00:30:00+01:00", 1769900000, "2020-01-01 00:00:00",
+             "2026-02-09T23:59:59Z", "2000-01-01T00:00:00Z", "2026-01-31T10:00:00.5Z"]
+        )
+    ]  # fmt: skip
+    path = written(tmp_path / "log", *late, line(event_id="new", ts="2026-02-10T00:00:00Z"))
+    tally = feed(store, path).tally
+    assert (tally.stored, dict(tally.reasons)) == (1, {"beyond_retention": 8})
+    assert feed(store, path, rules=replace(OPEN, backfill=True)).tally.stored == 8
+
+
+def test_what_is_written_is_for_the_owner_alone(tmp_path):
+    store = new_store(tmp_path)
+    feed(store, written(tmp_path / "log", FIRST, b"{bad"), now=NOW)
+    assert {path.stat().st_mode & 0o777 for path in store.root.rglob("*") if path.is_file()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in store.root.rglob("*") if path.is_dir()} == {0o700}
