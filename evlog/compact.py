@@ -6,6 +6,7 @@ that is still open gets no part, but where many small segments have come togethe
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from evlog.store.snapshot import Part, Segment
     from evlog.store.tombstones import Tombstones
 
-_MEMORY = "220MB"
+_MEMORY = ("180MB", "360MB", "1GB")
 _MANY = 64  # small segments of an open day that are worth merging
 _SMALL = 4 << 20  # bytes: a merged segment grows past this and is then left alone
 _RELATIVE = re.compile(rb',"seq":(\d+)\}\n')  # the end of a line whose `seq` counts from its batch
@@ -124,9 +125,7 @@ def _compact(store: Store, day: Day) -> Done:
     if day.part is not None:
         highest = max(highest, parts.covers(day.part.path))
     with journal.staging(store) as staged:
-        limits = engine.Limits(memory=_MEMORY, spill=staged.path)
-        with engine.connect(limits) as connection:
-            rows = _write(connection, staged, day, tombstones.load(store), covers=highest)
+        rows = _sorted_part(staged, day, tombstones.load(store), covers=highest)
         staged.write("part.ids", ids.chunks(_ids(store, day)))
         size = staged.file("part").stat().st_size
         with locks.commit(store):
@@ -138,6 +137,23 @@ def _compact(store: Store, day: Day) -> Done:
                 unlinks=_covered(day),
             )
     return Done(day.day, rows, len(day.segments), day.bytes_in, size)
+
+
+def _sorted_part(staged: Staging, day: Day, known: Tombstones, *, covers: int) -> int:
+    """Sort the events of a partition into a staged part, in little memory if it can be done; how many there are.
+
+    A sort spills, but what the engine holds besides is hard to foretell, so a limit that was too small is raised. One
+    thread, since each one reads NDJSON in pieces of 18 MiB.
+    """
+    for memory in _MEMORY[:-1]:
+        with (
+            contextlib.suppress(engine.OutOfMemory),
+            engine.connect(engine.Limits(threads=1, memory=memory, spill=staged.path)) as connection,
+        ):
+            return _write(connection, staged, day, known, covers=covers)
+        staged.file("part").unlink(missing_ok=True)
+    with engine.connect(engine.Limits(threads=1, memory=_MEMORY[-1], spill=staged.path)) as connection:
+        return _write(connection, staged, day, known, covers=covers)
 
 
 def _write(connection: Engine, staged: Staging, day: Day, known: Tombstones, *, covers: int) -> int:

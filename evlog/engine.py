@@ -29,6 +29,12 @@ class EngineError(EvlogError):
     """The engine could not answer: a file that changed, a type that does not fit, memory that ran out."""
 
 
+class OutOfMemory(EngineError):
+    """The engine could not answer within the memory it was given."""
+
+    hint = "ask for fewer days, or allow it more"
+
+
 class Refused(EvlogError):
     """A person's statement that would do more than read."""
 
@@ -210,9 +216,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise EngineError(
-            "the question needs more memory than it may use", hint="ask for fewer days, or allow it more"
-        ) from error
+        raise OutOfMemory("the question needs more memory than it may use") from error
     except duckdb.Error as error:
         raise EngineError(_first_line(error)) from error
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from evlog.errors import StoreDamaged
 from evlog.event.record import Line, encode, entry
 from evlog.store import durable, ids, journal, locks, parts, quarantine, snapshot, tombstones
 from evlog.store.layout import PART_IDS
@@ -68,12 +69,7 @@ def verify(
     with locks.maintenance(store, "verify", wait=wait):
         told = Verified()
         with locks.commit(store):  # nobody is half-way through a commit now; later batches are not looked at
-            if repair:
-                told.repaired += [Finding("journal", "an unapplied commit") for _ in range(journal.recover(store))]
-            told.findings += [_pending(record.batch) for record in journal.unapplied(store)]
-            now = snapshot.snapshot(store)
-            _double(store, now, told)
-            _strangers(store, now, told)
+            now = _visible(store, told, repair=repair)
         total = len(now.hot) + len(now.cold)
         for number, segment in enumerate(now.hot):
             _segment(store, segment, told, repair=repair)
@@ -84,6 +80,21 @@ def verify(
         _rejects(store, told)
         tombstones.load(store)
     return told
+
+
+def _visible(store: Store, told: Verified, *, repair: bool) -> snapshot.Snapshot:
+    """What a reader sees, held against what lies in the folders; nothing if not even that can be told."""
+    try:
+        if repair:
+            told.repaired += [Finding("journal", "an unapplied commit") for _ in range(journal.recover(store))]
+        told.findings += [_pending(record.batch) for record in journal.unapplied(store)]
+        now = snapshot.snapshot(store)
+        _strangers(store, now, told)
+        _double(store, now, told)
+    except StoreDamaged as error:
+        told.findings.append(Finding(str(store.root), str(error)))
+        return snapshot.Snapshot(0, (), ())
+    return now
 
 
 def _pending(batch: int) -> Finding:
@@ -133,7 +144,7 @@ def _part(store: Store, part: Part, told: Verified, *, repair: bool) -> None:
             told.events += batch.num_rows
             found += b"".join(entry(event_id, b"") for event_id in batch.column("event_id").to_pylist())
             outside += sum(ts.date() != part.day for ts in batch.column("ts").to_pylist())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StoreDamaged) as error:
         told.findings.append(Finding(name, f"cannot be read: {error}"))
         return
     if outside:
@@ -154,7 +165,7 @@ def _index(store: Store, path: Path, wanted: ids.Ids, told: Verified, *, repair:
             else False
         )
         problem = None if same else f"it knows {len(known)} ids, its file holds {len(wanted)}"
-    except (OSError, ValueError):
+    except (OSError, StoreDamaged):
         problem = "it is missing or broken"
     if problem is None:
         return
@@ -171,7 +182,10 @@ def _double(store: Store, now: snapshot.Snapshot, told: Verified) -> None:
     """No event id stands twice in a partition."""
     index = ids.Index(store)
     for day in now.days:
-        known = ids.merged(index.known(day))
+        try:
+            known = ids.merged(index.known(day))
+        except StoreDamaged:
+            continue  # a broken index is told where it is held against its file
         same, other = ids.repeats(known)
         if twice := int((same | other).sum()):
             told.findings.append(Finding(f"partition {day}", f"{twice} events stand twice"))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from evlog.event.plan import Plan
 from evlog.ingest import run as ingest
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 3, 10, 12)  # noqa: DTZ001 - naive UTC
 OPEN = Rules(plan=Plan.open())
 NOBODY = Tombstones(bytes(32), frozenset(), None, ())
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for the disk: these tests are about what is written, not about when it is safe."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
 
 
 def moment(rules: Rules = OPEN, tombstones: Tombstones = NOBODY) -> Moment:

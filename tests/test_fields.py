@@ -202,7 +202,12 @@ def test_what_was_said_of_consent_stays_in_context():
 
 
 def test_what_evlog_added_is_dropped_when_an_export_comes_back():
-    export = BASE | {"properties": {"a": 1}, "received_at": "2026-03-02T00:00:00Z", "seq": 67108864, "date": "2026-03-01"}
+    export = BASE | {
+        "properties": {"a": 1},
+        "received_at": "2026-03-02T00:00:00Z",
+        "seq": 67108864,
+        "date": "2026-03-01",
+    }
     assert resolved(export) == BASE | {"properties": {"a": 1}, "context": {}}
     foreign = {"type": "x", "seq": 5, "received_at": "later", "date": "2026-03-01", "user_key": 1}
     assert resolved(foreign)["properties"] == {key: foreign[key] for key in ("seq", "received_at", "date", "user_key")}
@@ -227,8 +232,14 @@ def test_a_mapping_reaches_into_json_text_and_passes_by_what_is_not_there():
 
 
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=5)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2), max_leaves=4)
-names = st.sampled_from([*(alias for group in fields.ALIASES.values() for alias in group), *fields.PROPERTIES, "url", "x"])
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+names = st.sampled_from(
+    [*(alias for group in fields.ALIASES.values() for alias in group), *fields.PROPERTIES, "url", "x"]
+)
 
 
 @given(st.dictionaries(names, values, max_size=6))

@@ -26,7 +26,6 @@ from evlog.store import journal, layout, quarantine, tombstones
 from evlog.verify import verify
 
 ALICE = "alice_the_erased"
-FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # what is not about durability need not wait for a disk
 
 # -- an independent search: every file read back, every string decoded, JSON in strings too ------------------------------
 
@@ -358,7 +357,7 @@ def told(place: str, number: int, user: str) -> dict[str, Any] | bytes:
 def test_any_history(user: str, batches: list[list[str]], compacted: set[int]) -> None:
     assume(user not in ("seen", "bob", "user", "by", "today", "note", "text", "more", "u", "a", "b", "c"))
     assume(not any(user in word for word in ("somebody else entirely", "somebody", "else", "entirely", "#")))
-    with tempfile.TemporaryDirectory(dir=FAST) as folder:
+    with tempfile.TemporaryDirectory(dir=kit.FAST) as folder:
         store = layout.create(Path(folder) / "s")
         number = 0
         for index, batch in enumerate(batches):

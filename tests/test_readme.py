@@ -44,7 +44,11 @@ class Step:
 
 def steps(text: str) -> list[Step]:
     return [
-        Step(found[1].replace("\n> ", "\n"), found[2], slice(block.start(1) + found.start(2), block.start(1) + found.end(2)))
+        Step(
+            found[1].replace("\n> ", "\n"),
+            found[2],
+            slice(block.start(1) + found.start(2), block.start(1) + found.end(2)),
+        )
         for block in BLOCK.finditer(text)
         for found in STEP.finditer(block[1])
     ]
@@ -123,7 +127,7 @@ def test_it_opens_with_two_commands_and_shows_the_everyday_lines() -> None:
     assert re.findall(r"^make \w+", first[0], re.MULTILINE) == ["make demo", "make test"]
     commands = [step.command for step in steps(text)]
     assert [command for command in commands if command in EVERYDAY] == list(EVERYDAY)
-    assert len(text.splitlines()) < MOST_LINES
+    assert len(text.splitlines()) <= MOST_LINES
 
 
 def test_what_destroys_says_yes_or_is_refused() -> None:

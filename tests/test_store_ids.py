@@ -11,6 +11,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evlog.errors import StoreDamaged
 from evlog.event.record import entry
 from evlog.store import ids, layout
 
@@ -122,7 +123,7 @@ def test_many_small_files_are_merged_and_nothing_is_lost(tmp_path: Path) -> None
 def test_a_torn_index_is_no_index(tmp_path: Path) -> None:
     path = tmp_path / "x.ids"
     path.write_bytes(b"1234567")
-    with pytest.raises(ValueError, match="buffer size"):
+    with pytest.raises(StoreDamaged, match="no id index"):
         ids.load(path)
 
 

@@ -154,7 +154,9 @@ def test_whatever_comes_gives_a_canonical_time_or_a_bad_time(came):
         assert len(found.text) == len(T)
 
 
-@pytest.mark.parametrize(("name", "told"), [("UTC", "08"), ("utc", "08"), ("Z", "08"), ("+02:00", "06"), ("-0330", "11")])
+@pytest.mark.parametrize(
+    ("name", "told"), [("UTC", "08"), ("utc", "08"), ("Z", "08"), ("+02:00", "06"), ("-0330", "11")]
+)
 def test_zones_by_name_and_offset(name, told):
     assert times.read("2026-01-05 08:00", times.zone(name)).text[11:13] == told
 

@@ -110,7 +110,7 @@ class Lane:
             here, at = at, at + len(line) + 1
             try:
                 event = self._one(line)
-            except (msgspec.DecodeError, RecursionError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 rest.append(index)
                 continue
             usual = _in_time([event.ts], self._judge.moment) and event.user_id not in PLACEHOLDERS

@@ -114,7 +114,6 @@ class Stream:
         self._out += len(data)
         if self.packed and self._out > _RATIO_FROM and self._out > _RATIO * max(1, self.position()):
             self.broken = f"unpacks to more than {_RATIO} times its size"
-            return b""
         if self._first and data:
             self._first = False
             if data[:2] in _UTF16 or b"\0" in data[:2]:

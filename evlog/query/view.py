@@ -31,7 +31,8 @@ SELECT event_id,
             ELSE seq + list_extract(CAST({bases} AS BIGINT[]), CAST(file_index AS BIGINT) + 1)
        END AS seq,
        CAST(CAST(ts AS TIMESTAMP) AS DATE) AS date
-FROM   read_json({segments}, format = 'newline_delimited', hive_partitioning = false, columns = {{
+FROM   read_json({segments}, format = 'newline_delimited', hive_partitioning = false,
+                 maximum_object_size = 9437184, columns = {{
            event_type: 'VARCHAR', event_id: 'VARCHAR', ts: 'VARCHAR', category: 'VARCHAR', user_id: 'VARCHAR',
            anonymous_id: 'VARCHAR', session_id: 'VARCHAR', target_type: 'VARCHAR', target_id: 'VARCHAR',
            feature: 'VARCHAR', source: 'VARCHAR', properties: 'VARCHAR', context: 'VARCHAR',

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import xxhash
 
+from evlog.errors import StoreDamaged
 from evlog.store import durable
 from evlog.store.layout import PART_IDS
 
@@ -93,6 +94,8 @@ def load(path: Path) -> Ids:
         size = os.fstat(fd).st_size
         if not size:
             return entries(b"")
+        if size % ENTRY:
+            raise StoreDamaged(f"{path} is no id index", hint="mend it with: evlog verify --repair")
         columns = np.frombuffer(mmap.mmap(fd, size, access=mmap.ACCESS_READ), dtype="<u8").reshape(3, -1)
     finally:
         os.close(fd)

@@ -79,21 +79,26 @@ def _grouped(batches: Iterable[Any], pa: Any) -> Iterator[Any]:
 
 def covers(path: Path) -> int:
     """The highest batch whose segments the part covers."""
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(path).metadata or {}
     try:
-        return int(metadata[_COVERS])
+        return int((_footer(path).metadata or {})[_COVERS])
     except (KeyError, ValueError) as error:
         raise StoreDamaged(f"{path} does not say what it covers") from error
 
 
 def rows(path: Path) -> int:
     """How many events a part holds, by its footer."""
+    count: int = _footer(path).num_rows
+    return count
+
+
+def _footer(path: Path) -> Any:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    count: int = pq.read_metadata(path).num_rows
-    return count
+    try:
+        return pq.read_metadata(path)
+    except pa.ArrowInvalid as error:
+        raise StoreDamaged(f"{path} is no Parquet file: {error}") from error
 
 
 def read(path: Path) -> Iterator[Any]:

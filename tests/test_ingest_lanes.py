@@ -1,0 +1,280 @@
+"""The fast lane against the exact judge: same bytes, same rejects, same counts; and every reader reads what was sent."""
+
+import json
+from datetime import date
+from typing import Any
+
+import orjson
+import pytest
+from feed import NOBODY, OPEN, event, feed, line, moment, new_store, plain, quick, written
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evlog.engine import connect
+from evlog.event.plan import EventRule, Plan, Property
+from evlog.event.privacy import Guard
+from evlog.ingest.block import Block
+from evlog.ingest.parse import Parser
+from evlog.ingest.rules import Rules
+from evlog.query import view
+from evlog.store.snapshot import snapshot
+from evlog.store.tombstones import Tombstones
+
+__all__ = ["quick"]
+PLAN = Plan(
+    events={
+        "view": EventRule(category="reading"),
+        "order": EventRule(
+            category="shop",
+            required=("user_id",),
+            properties={
+                "amount": Property(type="number", required=True, min=-5, max=10**6),
+                "count": Property(type="integer"),
+                "kind": Property(type="string", one_of=("a", "b"), max_length=None),
+                "note": Property(type="string", max_length=5),
+                "paid": Property(type="boolean"),
+            },
+        ),
+        "free": EventRule(additional=True, properties={"n": Property(type="integer")}),
+        "match": EventRule(
+            properties={"code": Property(type="string", pattern="[a-z]+"), "at": Property(type="instant")}
+        ),
+    },
+)
+GONE = Tombstones(bytes(32), frozenset({NOBODY.subject("bob")}), date(2026, 2, 1), ())
+WAYS = {
+    "open": (OPEN, NOBODY),
+    "planned": (Rules(plan=PLAN), NOBODY),
+    "with tombstones": (Rules(plan=Plan.open()), GONE),
+    "planned, with tombstones": (Rules(plan=PLAN), GONE),
+    "rejecting personal data": (Rules(plan=Plan.open(), guard=Guard("reject")), NOBODY),
+    "allowing personal data": (Rules(plan=PLAN, guard=Guard("allow")), NOBODY),
+    "short lines": (Rules(plan=Plan.open(), max_line=150), NOBODY),
+}
+PARSERS = {
+    way: (Parser(rules, moment(rules, gone)), Parser(rules, moment(rules, gone))) for way, (rules, gone) in WAYS.items()
+}
+for _, exact in PARSERS.values():
+    exact._lane = None
+
+
+def said(parsed: Any) -> Any:
+    """All that a parsed block says, the order of lines within a day apart."""
+    days = {}
+    for name, day in parsed.days.items():
+        lines = bytes(day.lines).splitlines()
+        packed = [bytes(day.ids[at : at + 24]) for at in range(0, len(day.ids), 24)]
+        days[name] = sorted(zip(lines, packed, day.origins, strict=True))
+    return days, parsed.rejects, parsed.tally, parsed.anonymous
+
+
+def both(data: bytes, way: str) -> Any:
+    fast, exact = (parser.parse(Block.of(data)) for parser in PARSERS[way])
+    assert said(fast) == said(exact)
+    assert fast.tally.read + fast.tally.blank == data.count(b"\n") + (data[-1:] not in {b"", b"\n"}) or b"[" in data
+    return exact
+
+
+texts = st.sampled_from(["a", "b", "ann", "bob", "null", "0", "", " ", "x" * 256, "x" * 257, "a@b.de", "é", "{}", "{ }", ":", "},{", "\\", '"', "\t", "\x7f", "\0", "2026-03-01T10:00:00Z"]) | st.text(max_size=6)  # fmt: skip
+numbers = st.sampled_from([0, -0.0, 1, 5.0, 1e22, 1e-7, 0.1, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1]) | st.integers() | st.floats(allow_nan=False, allow_infinity=False)  # fmt: skip
+scalars = st.none() | st.booleans() | numbers | texts
+values = scalars | st.lists(scalars, max_size=2) | st.dictionaries(texts, scalars, max_size=2)
+stamps = (
+    st.sampled_from(
+        ["2026-03-01T10:00:00Z", "2026-03-01T10:00:00.123Z", "2026-03-01T10:00:00.123456Z", "2026-03-01T10:00:00.12Z",
+         "2026-03-01T24:00:00Z", "2026-02-29T10:00:00Z", "2026-02-28T23:59:60Z", "2026-03-01T23:59:60Z", "2026-03-01t10:00:00z",
+         "2026-03-01 10:00:00Z", "2026-03-01T10:00:00", "2026-03-01T10:00:00+00:00", "2026-03-10T12:04:00Z",
+         "2026-03-10T12:06:00Z", "2026-03-12T12:00:00Z", "2000-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2026-01-31T23:59:59Z",
+         "2026-W01-1T10:00:00Z", "2026-03-01T10:00:00,123Z", "2026-03-01T10:00:00.1234567Z", "2026-03-01T10:0:000Z"]
+    )
+    | st.datetimes().map(lambda when: when.isoformat() + "Z")
+    | scalars
+)  # fmt: skip
+columns = (
+    "event_id",
+    "category",
+    "user_id",
+    "anonymous_id",
+    "session_id",
+    "target_type",
+    "target_id",
+    "feature",
+    "source",
+)
+keys = (
+    st.sampled_from(["amount", "count", "kind", "note", "paid", "n", "code", "at", "email", "ip", "anonymousId", "x"])
+    | texts
+)
+flat = st.dictionaries(keys, scalars, max_size=4)
+optional = {name: texts | scalars for name in columns[1:]} | {
+    "properties": flat | st.dictionaries(keys, values, max_size=3) | scalars,
+    "context": flat | scalars,
+    "seq": st.integers(0, 9),
+    "userId": texts,
+    "metadata": flat,
+    "consent": st.booleans(),
+}
+nearly = st.fixed_dictionaries(
+    {"event_id": st.integers(0, 50).map("e{}".format), "ts": stamps, "event_type": st.sampled_from(["view", "order", "free", "match", "nope", ""])},
+    optional=optional,
+)  # fmt: skip
+usual = st.fixed_dictionaries(
+    {"event_id": st.integers(0, 50).map("e{}".format), "ts": st.just("2026-03-01T10:00:00Z"), "event_type": st.sampled_from(["view", "order", "free"])},
+    optional={"user_id": st.sampled_from(["ann", "bob"]), "properties": st.fixed_dictionaries({"amount": numbers}, optional={"note": st.text("ab:{}", max_size=5)})},
+)  # fmt: skip
+
+
+@st.composite
+def spelt(draw: st.DrawFn) -> bytes:
+    """A line as somebody might spell it: any order of keys, any blanks, escapes or not, a key that stands twice."""
+    body = draw(st.one_of(nearly, usual))
+    members = draw(st.permutations([*body.items()]))
+    if draw(st.integers(0, 9)) == 0:
+        members = [*members, draw(st.sampled_from(members))]
+    dumps = (
+        json.dumps
+        if draw(st.booleans())
+        else lambda value: orjson.dumps(value, option=orjson.OPT_INDENT_2).decode().replace("\n", " ")
+    )
+    try:
+        told = [(json.dumps(key), dumps(value)) for key, value in members]
+    except (TypeError, orjson.JSONEncodeError):
+        told = [(json.dumps(key), json.dumps(value)) for key, value in members]
+    colon, comma = draw(st.sampled_from([(":", ","), (": ", ", "), (" : ", " ,"), ("\t:", ",")]))
+    text = "{" + comma.join(key + colon + value for key, value in told) + "}"
+    text = draw(st.sampled_from(["{}", "{}", "{}", "{}", " {}", "{} ", "{}\r", "{},{}"])).replace("{}", text)
+    if draw(st.integers(0, 30)) == 0:
+        text = text[: draw(st.integers(0, len(text)))]
+    return text.encode("utf-8", "surrogatepass").replace(b"\n", b" ")
+
+
+@pytest.mark.parametrize("way", PARSERS)
+@settings(max_examples=120, deadline=None)
+@given(lines=st.lists(spelt(), max_size=6), end=st.sampled_from([b"", b"\n"]))
+def test_both_lanes_say_the_same(way, lines, end):
+    both(b"\n".join(lines) + end, way)
+
+
+@pytest.mark.parametrize("way", PARSERS)
+def test_the_lane_takes_what_is_plain(way):
+    """Else the test above would prove nothing."""
+    raws = [line(event_id=f"e{n}", event_type="order", category="c", properties={"amount": n}) for n in range(3)]
+    parser, _ = PARSERS[way]
+    parser._slow_lane, slow = lambda *_: pytest.fail("the judge was asked"), parser._slow_lane
+    try:
+        assert both(b"\n".join(raws) + b"\n", way).tally.read == 3
+        assert parser.parse(Block.of(raws[0] + b"\r\n")).tally.read == 1
+    finally:
+        parser._slow_lane = slow
+
+
+PLAIN = line(event_id="a", category="c")
+ODD = [
+    b'{"event_type":"\xff"}', b'{"event_type":"view\xff","event_id":"a","ts":"2026-03-01T10:00:00Z"}',
+    PLAIN[:-1] + b',"properties":{ }}', PLAIN[:-1] + b',"properties":{\t}}', PLAIN[:-1] + b',"context":{}}',
+    PLAIN[:-1] + b',"properties":{"a":{}}}', PLAIN[:-1] + b',"seq":7}', PLAIN[:-1] + b',"seq":7,"seq":8}',
+    PLAIN[:-1] + b',"category":"d"}', PLAIN[:-1] + b',"category":null}', b'{"category":null,' + PLAIN[1:],
+    PLAIN[:-1] + b',"properties":{"a":1,"a":1}}', PLAIN[:-1] + b',"properties":null}', PLAIN + b"," + PLAIN,
+    PLAIN[:-1] + b',"properties":{"x":1e15,"y":1E5,"z":-0,"w":1.0,"v":0.10}}', PLAIN[:-1] + b',"properties":{"a":"{}"}}',
+    PLAIN.replace(b"10:00:00Z", b"24:00:00Z"), PLAIN.replace(b"10:00:00Z", b"23:59:60Z"), b"{}", b"[]", b"", b"}", b"{",
+    PLAIN[:-1] + b',"user_id":"none"}', PLAIN.replace(b'"ann"', b'"bob"'), PLAIN.replace(b'"a"', b'""'),
+    PLAIN[:-1] + b',"properties":{"courseId":"c","anonymousId":"z"}}', PLAIN[:-1] + b',"courseId":"c"}',
+    PLAIN[:-1] + b',"properties":{"name":"x"}}', PLAIN[:-1] + b',"context":{"ip":"1.2.3.4"}}', b"[" + PLAIN + b"]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", PARSERS)
+def test_odd_lines_among_plain_ones(way):
+    for odd in ODD:
+        both(odd, way)
+        both(odd + b"\n", way)
+        both(b"\n".join([PLAIN, odd, PLAIN]) + b"\n", way)
+    both(b"\n".join(ODD), way)
+
+
+@pytest.mark.parametrize("way", PARSERS)
+def test_lines_that_only_together_look_right(way):
+    """Two torn lines that make one event when joined, and two events on one line: the count of events is right."""
+    torn = PLAIN.replace(b'"ann"', b'"}'), b'{"' + PLAIN[PLAIN.index(b', "category"') :]
+    for glued in (PLAIN + b"," + PLAIN, PLAIN + b" ,  " + PLAIN):
+        parsed = both(b"\n".join([glued, *torn]) + b"\n", way)
+        assert parsed.tally.rejected == 3
+    inner = PLAIN[:-1] + b',"properties":{"a":1}', b'{"b":2}}'
+    assert both(b"\n".join([PLAIN + b"," + PLAIN, *inner]) + b"\n", way).tally.rejected == 3
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+labels = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10)
+ALLOWING = Rules(plan=Plan.open(), guard=Guard("allow"))
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal as JSON values: 1 is not 1.0, and true is not 1."""
+    return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
+
+
+def read_back(store: Any) -> list[dict[str, Any]]:
+    """The events as DuckDB reads them."""
+    seen = snapshot(store)
+    relation, params = view.relation(seen.hot, seen.cold)
+    with connect() as engine:
+        found = engine.table(f"SELECT * FROM ({relation}) ORDER BY seq", params)
+    rows = [dict(zip(found.names, row, strict=True)) for row in found.rows]
+    for row in rows:
+        for name in ("properties", "context"):
+            row[name] = json.loads(row[name]) if row[name] is not None else None
+    return rows
+
+
+def held_against(sent: list[dict[str, Any]], store: Any) -> None:
+    """What was sent, against three readers."""
+    lines = plain(store)
+    raw = [orjson.loads(one) for path in store.root.glob("events/*/*.ndjson") for one in path.read_bytes().splitlines()]
+    assert same(sorted(({k: v for k, v in one.items() if k != "seq"} for one in raw), key=str), sorted(lines, key=str))
+    rows = read_back(store)
+    assert len(lines) == len(rows) == len(sent)
+    for body, row, wanted in zip(lines, rows, sent, strict=True):
+        for name in ("properties", "context"):
+            assert same(body.get(name), wanted.get(name) or None), name
+            assert same(row[name], wanted.get(name) or None), name
+        for name in ("event_id", "event_type", "category", "feature", "source", "target_type"):
+            assert body.get(name) == row[name] == wanted.get(name), name
+        assert row["ts"].isoformat(timespec="microseconds") + "Z" == body["ts"]
+
+
+bodies = st.fixed_dictionaries(
+    {"properties": st.dictionaries(labels, json_values, max_size=4)},
+    optional={"context": st.dictionaries(labels, json_values, max_size=2), "category": labels, "feature": labels, "source": labels, "target_type": labels},
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(sent=st.lists(bodies, min_size=1, max_size=30))
+def test_every_reader_reads_what_was_sent(tmp_path_factory, sent):
+    where = tmp_path_factory.mktemp("sent")
+    store = new_store(where)
+    told = [event(event_id=f"e{n}", **body) for n, body in enumerate(sent)]
+    path = written(where / "log", *(json.dumps(one, ensure_ascii=n % 2 == 0).encode() for n, one in enumerate(told)))
+    assert feed(store, path, rules=ALLOWING).tally.stored == len(sent)
+    held_against(told, store)
+
+
+def test_values_at_the_edges_are_read_by_everybody(tmp_path):
+    store = new_store(tmp_path)
+    edges = [
+        2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, -(2**63), 0, -0.0, 5e-324, 1.7976931348623157e308, 0.1, 1e15, 1e16, 1e22, 100.0,
+        "\0", "a\0b", "\x01\x1f\x7f\x80", "\u2028\u2029", "\ufeff", "😀", "\\u0000", '"', "\\", "/", "\ud7ff\ue000\uffff", "a" * 100_000,
+        [], {}, [[]], [{}], {"": {"": ""}}, {"\0": 1}, {"a.b": {"c": None}}, True, False, None, "null", "true", "1", "NaN",
+        json.loads("[" * 60 + "]" * 60),
+    ]  # fmt: skip
+    sent = [event(event_id=f"e{n}", properties={"v": edge}) for n, edge in enumerate(edges)]
+    sent += [
+        event(event_id=f"f{n}", feature=edge, source=edge) for n, edge in enumerate(edges) if isinstance(edge, str)
+    ]
+    assert feed(store, written(tmp_path / "log", *(json.dumps(one).encode() for one in sent))).tally.stored == len(sent)
+    held_against(sent, store)
