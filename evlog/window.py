@@ -17,6 +17,8 @@ WeekStart = Literal["monday", "sunday"]
 
 DEFAULT_DAYS = 30
 MOST_DAYS = 36_525  # a century: more is a slip of the finger
+_EARLIEST, _LATEST = date(1900, 1, 1), date(2999, 12, 31)  # so that days can be added and taken away
+_TIMED = re.compile(r":|[0-9]T[0-9]")
 _DURATION = re.compile(r"([0-9]{1,9})([smhdwy])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 365 * 86_400}
 _DAY = timedelta(days=1)
@@ -82,10 +84,19 @@ def at(instant: datetime, tz: str) -> AsOf:
 def as_of(text: str, *, tz: str, now: datetime) -> AsOf:
     """What `--as-of DATE|INSTANT` means: a date means its end; an instant without offset is read in the zone."""
     written = text.strip()
-    if ":" not in written:
+    if _TIMED.search(written) is None:
         day = parse_date(written, today=local_date(now, tz))
         return AsOf(midnight(day + _DAY, tz), day)
-    return at(instant(written, tz=tz), tz)
+    found = instant(written, tz=tz)
+    _bounded(found.date(), written)
+    return at(found, tz)
+
+
+def until(now: AsOf, tz: str) -> datetime:
+    """The first instant that is still to come: events before it have happened."""
+    if now.instant == midnight(now.day + _DAY, tz):
+        return now.instant  # a date plays now: its end belongs to the day after
+    return now.instant + _TICK
 
 
 def instant(text: str, *, tz: str) -> datetime:
@@ -105,9 +116,15 @@ def parse_date(text: str, *, today: date) -> date:
     if written.lower() in words:
         return words[written.lower()]
     try:
-        return date.fromisoformat(written)
+        return _bounded(date.fromisoformat(written), written)
     except ValueError:
-        return _guessed(written, today)
+        return _bounded(_guessed(written, today), written)
+
+
+def _bounded(day: date, text: str) -> date:
+    if not _EARLIEST <= day <= _LATEST:
+        raise UsageError(f"{text!r} is out of range", hint=f"give a date from {_EARLIEST} to {_LATEST}")
+    return day
 
 
 def _guessed(text: str, today: date) -> date:
@@ -171,10 +188,8 @@ class Window:
 
     @property
     def until(self) -> datetime:
-        """The first instant that is still to come: events before it have happened."""
-        if self.as_of == midnight(self.today + _DAY, self.tz):
-            return self.as_of  # a date plays now: its end belongs to the day after
-        return self.as_of + _TICK
+        """The first instant that is still to come."""
+        return until(AsOf(self.as_of, self.today), self.tz)
 
     @property
     def complete(self) -> bool:
@@ -218,10 +233,11 @@ def resolve(
         begin, end = _all_time(held, newest, tz=tz)
     else:
         begin, end = _dates(first, last, days=days or DEFAULT_DAYS, today=now.day, newest=newest)
-    if end < begin:
-        raise UsageError(f"the range ends ({end}) before it begins ({begin})", hint="give --from before --to")
     if begin > now.day:
         raise UsageError(f"the range begins ({begin}) after what plays now ({now.day})", hint="see --as-of")
+    if end < begin:
+        hint = "--whole-days ends yesterday" if end == newest < now.day else "give --from before --to"
+        raise UsageError(f"the range ends ({end}) before it begins ({begin})", hint=hint)
     return Window(begin, end, now.instant, now.day, tz, week_start)
 
 
@@ -233,10 +249,17 @@ def _one_of(*, days: int | None, ends: str | None, all_time: bool) -> None:
 
 
 def _dates(first: str | None, last: str | None, *, days: int, today: date, newest: date) -> tuple[date, date]:
-    end = parse_date(last, today=today) if last else newest
+    end = _given("--to", last, today=today) if last else newest
     if newest < today:  # --whole-days
         end = min(end, newest)
-    return (parse_date(first, today=today) if first else end - timedelta(days=days - 1)), end
+    return (_given("--from", first, today=today) if first else end - timedelta(days=days - 1)), end
+
+
+def _given(option: str, text: str, *, today: date) -> date:
+    try:
+        return parse_date(text, today=today)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}", hint=error.hint) from None
 
 
 def _all_time(held: tuple[datetime, datetime] | None, newest: date, *, tz: str) -> tuple[date, date]:

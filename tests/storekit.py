@@ -94,14 +94,18 @@ def doubles(found: list[Any]) -> list[Any]:
 def tree(root: Path) -> dict[str, bytes]:
     """Every file of a store with its bytes; locks and journal apart, which say when and not what."""
     found = (path for path in sorted(root.rglob("*")) if path.is_file())
-    return {str(p.relative_to(root)): p.read_bytes() for p in found if p.relative_to(root).parts[0] not in {"locks", "journal"}}
+    return {
+        str(p.relative_to(root)): p.read_bytes()
+        for p in found
+        if p.relative_to(root).parts[0] not in {"locks", "journal"}
+    }
 
 
 def sound(store: layout.Store) -> None:
     """Assert that nothing is wrong with a store, and nothing left lying about."""
     assert verify(store).findings == []
     assert list(store.staging.iterdir()) == []
-    assert [path for path in store.root.rglob("*.tmp")] == []
+    assert list(store.root.rglob("*.tmp")) == []
     assert doubles(outside(store.root)) == []
 
 
@@ -154,11 +158,13 @@ os._exit(0)
 _QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
-def process(root: Path, command: str, *args: str, under: tuple[str, ...] = (), mutant: str = "") -> subprocess.CompletedProcess[bytes]:
+def process(
+    root: Path, command: str, *args: str, under: tuple[str, ...] = (), mutant: str = ""
+) -> subprocess.CompletedProcess[bytes]:
     """Run a command in a process of its own, perhaps under strace; `mutant` is code that breaks evlog before."""
     driver = _DRIVER.format(tests=str(Path(__file__).parent), mutant=mutant)
     call = [*under, sys.executable, "-c", driver, str(root), command, *args]
-    return subprocess.run(call, capture_output=True, env=os.environ | _QUIET, check=False, timeout=60)  # noqa: S603
+    return subprocess.run(call, capture_output=True, env=os.environ | _QUIET, check=False, timeout=60)
 
 
 def acked(done: subprocess.CompletedProcess[bytes]) -> int:
@@ -171,5 +177,16 @@ def can_trace() -> bool:
     """Whether strace is here and may do its work."""
     if shutil.which("strace") is None:
         return False
-    probe = ["strace", "-f", "-qq", "-e", "trace=write", "-e", "inject=write:signal=KILL:when=1", sys.executable, "-c", "print(1)"]
-    return subprocess.run(probe, capture_output=True, check=False).returncode not in (0, 1)  # noqa: S603
+    probe = [
+        "strace",
+        "-f",
+        "-qq",
+        "-e",
+        "trace=write",
+        "-e",
+        "inject=write:signal=KILL:when=1",
+        sys.executable,
+        "-c",
+        "print(1)",
+    ]
+    return subprocess.run(probe, capture_output=True, check=False).returncode not in (0, 1)

@@ -54,6 +54,19 @@ def test_the_options_of_every_command_stand_before_it_or_after_it(evlog):
     assert values(before[1])["data"] == values(after[1])["data"] == ("x", "flag --data")
 
 
+def test_a_switch_before_the_command_is_not_unsaid_by_its_absence_after_it(evlog):
+    evlog("init")
+    said = evlog("--no-color", "report", "dau", "--days", "1", "--format", "csv")
+    assert said[2] == "the store holds no event yet: evlog ingest FILE\n"
+    assert evlog("--quiet", "report", "dau", "--days", "1", "--format", "csv") == (0, said[1], "")
+    assert evlog("report", "--quiet", "dau", "--days", "1", "--format", "csv") == (0, said[1], "")
+    assert "Traceback" in evlog("--debug", "report", "nothing")[2]
+
+
+def test_an_empty_value_is_not_taken_for_none(evlog):
+    assert evlog("config", "--data", "") == (2, "", 'evlog: --data: expected a folder, got ""\n')
+
+
 def test_an_option_said_twice_counts_as_said_last(evlog):
     assert values(evlog("--data", "x", "config", "--format", "json", "--data", "y")[1])["data"] == ("y", "flag --data")
 
@@ -86,6 +99,11 @@ def test_output_goes_to_a_file_and_not_to_stdout(evlog, tmp_path):
     assert evlog("config", "--format", "csv", "--output", "out.csv") == (0, "", "")
     assert (tmp_path / "out.csv").read_text().startswith("setting,value,origin\ndata,evlog-data,default\n")
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_dash_for_a_file_is_stdout(evlog, tmp_path):
+    assert evlog("config", "--output", "-") == evlog("config")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_cannot_be_written_whole_is_left_as_it_was(evlog, tmp_path, monkeypatch):

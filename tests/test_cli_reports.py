@@ -97,6 +97,9 @@ def test_what_plays_now_is_the_clock_cut_to_the_second(evlog):
         (["--days", "3", "--whole-days"], "2026-03-07", "2026-03-09"),
         (["--from", "2026-03-02", "--to", "2026-03-03"], "2026-03-02", "2026-03-03"),
         (["--all-time"], "2026-03-01", "2026-03-04"),
+        (["--all-time", "--as-of", "latest"], "2026-03-01", "2026-03-04"),
+        (["--all-time", "--as-of", "2026-03-03T10:00:00Z"], "2026-03-01", "2026-03-03"),
+        (["--all-time", "--as-of", "2026-03-03"], "2026-03-01", "2026-03-03"),
         (["--as-of", "latest", "--days", "2"], "2026-03-03", "2026-03-04"),
         (["--as-of", "2026-03-05", "--days", "2"], "2026-03-04", "2026-03-05"),
         (["--as-of", "latest", "--days", "2", "--tz", "Asia/Tokyo"], "2026-03-04", "2026-03-05"),
@@ -121,6 +124,16 @@ def test_as_of_in_the_environment(evlog, monkeypatch):
     assert rows(evlog("report", "dau", "--days", "1", "--format", "json")[1]) == [{"date": "2026-03-04", "dau": 2}]
     purged = json.loads(evlog("purge", "--older-than", "1d", "--dry-run", "--format", "json")[1])
     assert purged["params"]["before"] == "2026-03-09"
+
+
+def test_what_cannot_play_now_is_told_with_where_it_stood(evlog, monkeypatch, tmp_path):
+    says = "'soon' is no date\n       write 2026-03-01, today or yesterday\n"
+    assert evlog("report", "dau", "--as-of", "soon") == (2, "", f"evlog: --as-of: {says}")
+    (tmp_path / "evlog.toml").write_text('[report]\nas_of = "soon"\n')
+    assert evlog("report", "dau")[2] == f"evlog: {tmp_path / 'evlog.toml'}: [report] as_of: {says}"
+    monkeypatch.setenv("EVLOG_AS_OF", "soon")
+    assert evlog("status")[2] == f"evlog: EVLOG_AS_OF: {says}"
+    assert evlog("report", "dau", "--from", "soon", "--as-of", "2026-03-04")[2] == f"evlog: --from: {says}"
 
 
 def test_where_nothing_happened_the_days_that_are_held_are_named(evlog):
@@ -163,6 +176,12 @@ def test_the_window_of_a_funnel_is_a_setting(evlog, monkeypatch):
     monkeypatch.setenv("EVLOG_FUNNEL_WINDOW", "1d")
     assert [row["users"] for row in rows(evlog(*asked)[1])] == [2, 1]
     assert [row["users"] for row in rows(evlog(*asked, "--window", "30d")[1])] == [2, 2]
+
+
+@pytest.mark.parametrize("length", ["45s", "1m", "90m", "1h", "24h", "7d", "none"])
+def test_a_duration_comes_back_as_people_write_it(evlog, length):
+    found = json.loads(evlog("funnel", "open", "done", "--window", length, "--format", "json")[1])
+    assert found["params"]["window"] == length
 
 
 def test_a_funnel_of_the_plan_is_asked_by_its_name(evlog):
@@ -238,7 +257,7 @@ def test_rejects_are_listed_shown_replayed_and_cleared(evlog, tmp_path):
     code, out, _ = evlog("rejects", "replay", "--format", "json")
     assert (code, rows(out)) == (3, [{"stored": 1, "duplicates": 0, "left": 1, "stayed": 1, "unreplayable": 0}])
     assert evlog("rejects", "clear")[0] == 1
-    assert evlog("rejects", "clear", "--yes")[2] == "1 lines thrown away\n"
+    assert evlog("rejects", "clear", "--yes")[2] == "1 line thrown away\n"
     assert evlog("rejects", "list")[2] == "nothing was refused\n"
     assert (
         evlog("rejects", "show", "--reason", "bad_jsn")[2]

@@ -94,6 +94,14 @@ def test_a_plan_beside_the_file_is_the_plan(tmp_path):
     assert resolve({"plan": "none"}, {}, tmp_path).plan is None
 
 
+@pytest.mark.parametrize(
+    ("bare", "read"), [("2026-03-05", "2026-03-05"), ("2026-03-05T12:00:00Z", "2026-03-05T12:00:00+00:00")]
+)
+def test_a_date_may_stand_bare_in_the_file(bare, read, tmp_path):
+    written(tmp_path, f"[report]\nas_of = {bare}\n")
+    assert resolve({}, {}, tmp_path).as_of == read
+
+
 def test_an_empty_variable_is_none():
     assert resolve({}, {"EVLOG_TZ": ""}, Path("/")).origin("tz") == "default"
 

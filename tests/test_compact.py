@@ -26,7 +26,12 @@ def store(tmp_path: Path) -> layout.Store:
 
 def fill(store: layout.Store, batches: int, *, day: date = DAY_1, label: str = "e") -> None:
     for number in range(batches):
-        kit.ingest(store, event(f"{label}{number}", day, n=2**53 + 1), event(f"{label}{number}x", day, None), now=NOW + timedelta(seconds=number))
+        kit.ingest(
+            store,
+            event(f"{label}{number}", day, n=2**53 + 1),
+            event(f"{label}{number}x", day, None),
+            now=NOW + timedelta(seconds=number),
+        )
 
 
 def test_only_closed_days_become_parts_and_no_row_changes(store: layout.Store) -> None:
@@ -62,7 +67,13 @@ def test_what_a_part_holds(store: layout.Store) -> None:
     """Sorted by user, time and arrival; a key for each user; a footer that names nobody; which batches it covers."""
     import pyarrow.parquet as pq
 
-    kit.ingest(store, event("1", user="zoe"), event("2", user="adam"), event("3", None or DAY_1, None), event("4", user="zoe", n=1.5))
+    kit.ingest(
+        store,
+        event("1", user="zoe"),
+        event("2", user="adam"),
+        event("3", None or DAY_1, None),
+        event("4", user="zoe", n=1.5),
+    )
     kit.ingest(store, event("5", user="zoe", ts="2026-01-05T09:00:00Z"))
     compact.run(store, before=DAY_2)
     file = pq.ParquetFile(store.part(DAY_1))
@@ -85,7 +96,9 @@ def test_a_plan_is_what_a_run_does(store: layout.Store) -> None:
     fill(store, 1, day=DAY_3)
     planned = compact.plan(store, before=DAY_3).days
     done = compact.run(store, before=DAY_3)
-    assert [(one.day, len(one.segments), one.bytes_in) for one in planned] == [(one.day, one.segments, one.bytes_in) for one in done]
+    assert [(one.day, len(one.segments), one.bytes_in) for one in planned] == [
+        (one.day, one.segments, one.bytes_in) for one in done
+    ]
 
 
 def test_an_interrupt_keeps_the_days_that_are_done(store: layout.Store) -> None:
@@ -125,7 +138,9 @@ def test_many_small_segments_of_an_open_day_become_one(store: layout.Store) -> N
     fill(store, compact._MANY + 1)
     before = kit.rows(store)
     done = compact.run(store, before=DAY_1)
-    assert [(one.day, one.events, one.segments, one.into) for one in done] == [(DAY_1, 2 * compact._MANY + 2, compact._MANY + 1, "segment")]
+    assert [(one.day, one.events, one.segments, one.into) for one in done] == [
+        (DAY_1, 2 * compact._MANY + 2, compact._MANY + 1, "segment")
+    ]
     assert kit.rows(store) == before, "received_at and seq are those of before"
     assert len(snapshot.snapshot(store).hot) == 1
     kit.sound(store)
@@ -181,7 +196,15 @@ def test_a_full_disk_is_told_and_nothing_changes(store: layout.Store, monkeypatc
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.one_of(st.sampled_from(["compact", "merge"]), st.lists(st.tuples(st.integers(0, 9), st.sampled_from([DAY_1, DAY_2])), min_size=1, max_size=4)), max_size=8))
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(["compact", "merge"]),
+            st.lists(st.tuples(st.integers(0, 9), st.sampled_from([DAY_1, DAY_2])), min_size=1, max_size=4),
+        ),
+        max_size=8,
+    )
+)
 def test_any_history_of_batches_and_compactions(history: list[str | list[tuple[int, date]]]) -> None:
     """Against a dictionary: the first of each (day, id) is stored, and no compaction changes anything."""
     import tempfile

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 import shutil
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 import storekit as kit
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+from idsearch import places
 from storekit import DAY_1, DAY_2, event
 
 from evlog.event.plan import Plan
@@ -25,63 +20,10 @@ from evlog.person import erase, rewrite
 from evlog.store import journal, layout, quarantine, tombstones
 from evlog.verify import verify
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ALICE = "alice_the_erased"
-
-# -- an independent search: every file read back, every string decoded, JSON in strings too ------------------------------
-
-
-def strings(value: Any) -> list[str]:
-    """Every string in a value, and every string in the JSON that a string holds."""
-    if isinstance(value, str):
-        inner: Any = None
-        if value[:1] in ("{", "["):
-            try:
-                inner = json.loads(value)
-            except ValueError:
-                inner = None
-        return [value, *strings(inner)]
-    if isinstance(value, dict):
-        return [text for pair in value.items() for one in pair for text in strings(one)]
-    if isinstance(value, list):
-        return [text for one in value for text in strings(one)]
-    if isinstance(value, int) and not isinstance(value, bool):
-        return [str(value)] if abs(value) >= 10**7 else []
-    return []
-
-
-def texts(root: Path) -> dict[str, list[str]]:
-    """Every decoded string in every file of a store, by file."""
-    found: dict[str, list[str]] = {}
-    for path in (path for path in root.rglob("*") if path.is_file()):
-        name = str(path.relative_to(root))
-        if path.suffix == ".parquet":
-            file = pq.ParquetFile(path)
-            found[name] = strings(file.read().drop_columns(["user_key", "seq", "ts", "received_at"]).to_pylist())
-            found[name] += [str(file.metadata.row_group(i).column(j).statistics) for i in range(file.num_row_groups) for j in range(file.metadata.num_columns)]
-        elif path.suffix in (".ndjson", ".rejects", ".json", ".done"):
-            parsed = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
-            for one in parsed:
-                for ours in ("seq", "batch", "length", "offset", "ts", "received_at"):
-                    one.pop(ours, None)
-            found[name] = strings(parsed) + [base64.b64decode(one["raw_base64"]).decode(errors="replace") for one in parsed if "raw_base64" in one]
-            found[name] += [_unescaped(one["raw"]) for one in parsed if "raw" in one]
-        else:
-            found[name] = [path.read_bytes().decode("latin-1")]
-    return found
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text).replace('\\"', '"').replace("\\\\", "\\")
-
-
-def places(root: Path, user: str) -> list[tuple[str, str]]:
-    """(file, string) wherever the id is spoken of: anywhere, if it is long; as a whole word or value, if it is short."""
-    long = len(user.encode()) >= 8
-    whole = rf"\A{re.escape(user)}\Z" if user.isdigit() else rf"(?<![\w-]){re.escape(user)}(?![\w-])"
-    pattern = re.compile(re.escape(user) if long else whole)
-    found = texts(root).items()
-    readable = (".parquet", ".ndjson", ".rejects", ".json", ".done")
-    return [(name, text) for name, said in found for text in said if pattern.search(text) and (long or name.endswith(readable))]
 
 
 def test_the_search_finds_what_it_is_to_find(tmp_path: Path) -> None:
@@ -97,7 +39,11 @@ def test_the_search_finds_what_it_is_to_find(tmp_path: Path) -> None:
         assert places(store.root, ALICE), one
         kit.here(store.root, "compact", str(DAY_2))
         assert any(name.endswith(".parquet") for name, _ in places(store.root, ALICE)), one
-    for raw in (f'{{"user_id": "{ALICE}", "ts": "x"}}'.encode(), f"{{{ALICE}".encode(), b'{"user_id": "\xff ' + ALICE.encode()):
+    for raw in (
+        f'{{"user_id": "{ALICE}", "ts": "x"}}'.encode(),
+        f"{{{ALICE}".encode(),
+        b'{"user_id": "\xff ' + ALICE.encode(),
+    ):
         kit.ingest(store, raw)
     assert len({text for name, text in places(store.root, ALICE) if name.startswith("quarantine")}) >= 3
 
@@ -108,7 +54,13 @@ def test_the_search_finds_what_it_is_to_find(tmp_path: Path) -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> layout.Store:
     made = layout.create(tmp_path / "s")
-    kit.ingest(made, event("1", DAY_1, ALICE), event("2", DAY_1, note=f"for {ALICE}"), event("3", DAY_1), event("4", DAY_2, ALICE))
+    kit.ingest(
+        made,
+        event("1", DAY_1, ALICE),
+        event("2", DAY_1, note=f"for {ALICE}"),
+        event("3", DAY_1),
+        event("4", DAY_2, ALICE),
+    )
     kit.here(made.root, "compact", str(DAY_2))
     kit.ingest(made, event("5", DAY_1, ALICE), event("6", DAY_1), event("7", DAY_1, None, anonymous_id=ALICE))
     kit.ingest(made, f'{{"user_id": "{ALICE}"}}'.encode(), b"{bad")
@@ -118,7 +70,7 @@ def store(tmp_path: Path) -> layout.Store:
 def test_the_user_is_gone_from_every_tier_and_the_receipt_says_the_truth(store: layout.Store) -> None:
     before = {row[0]: row for row in kit.rows(store)}
     assert {name.split("/")[0] for name, _ in places(store.root, ALICE)} == {"events", "parquet", "quarantine"}
-    files = {name: data for name, data in kit.tree(store.root).items()}
+    files = dict(kit.tree(store.root).items())
     receipt = erase.erase(store, ALICE)
     assert places(store.root, ALICE) == []
     assert receipt.removed == {"events": 3, "parquet": 1, "quarantine": 1}
@@ -199,7 +151,9 @@ def test_an_ingest_in_flight_meets_the_tombstone(store: layout.Store, monkeypatc
         return batch
 
     monkeypatch.setattr(commit.Committer, "stage", staged)
-    outcome = kit.ingest(store, event("new", user=ALICE), event("fine"), {"ts": "2026-01-05T01:02:03Z", "event_type": "nameless"})
+    outcome = kit.ingest(
+        store, event("new", user=ALICE), event("fine"), {"ts": "2026-01-05T01:02:03Z", "event_type": "nameless"}
+    )
     assert (outcome.tally.erased, outcome.tally.stored) == (1, 2)
     assert places(store.root, ALICE) == []
     kit.sound(store)
@@ -221,14 +175,18 @@ def test_an_erasure_waits_for_the_batches_in_flight(store: layout.Store) -> None
     assert places(store.root, ALICE) == []
 
 
-def test_what_is_stored_while_files_are_rewritten_is_looked_at(store: layout.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_stored_while_files_are_rewritten_is_looked_at(
+    store: layout.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, ran = rewrite.Rewrite._part, []
 
     def interrupted(self: rewrite.Rewrite, *args: Any) -> None:
         real(self, *args)
         if not ran:
             ran.append(1)
-            kit.ingest(store, event("while", user=ALICE), event("while2", note=ALICE), f'{{"user_id":"{ALICE}"}} '.encode())
+            kit.ingest(
+                store, event("while", user=ALICE), event("while2", note=ALICE), f'{{"user_id":"{ALICE}"}} '.encode()
+            )
 
     monkeypatch.setattr(rewrite.Rewrite, "_part", interrupted)
     erase.erase(store, ALICE)
@@ -266,10 +224,34 @@ def test_event_ids_that_lose_a_mention_stay_different(tmp_path: Path) -> None:
     kit.sound(store)
 
 
-@pytest.mark.parametrize("user", ["event_type", "event_id", "properties", "2026-01-05", "received_at", "raw", "x", "-", '"', "\\", "[erased]", "7", "20260105", "events"])
+@pytest.mark.parametrize(
+    "user",
+    [
+        "event_type",
+        "event_id",
+        "properties",
+        "2026-01-05",
+        "received_at",
+        "raw",
+        "x",
+        "-",
+        '"',
+        "\\",
+        "[erased]",
+        "7",
+        "20260105",
+        "events",
+    ],
+)
 def test_ids_that_look_like_something_of_ours(tmp_path: Path, user: str) -> None:
     store = layout.create(tmp_path / "s")
-    kit.ingest(store, event("1", user=user), event("2", note=f"a {user} b", n=7), {"user_id": user, "ts": "bad", "type": "seen"}, b"{bad")
+    kit.ingest(
+        store,
+        event("1", user=user),
+        event("2", note=f"a {user} b", n=7),
+        {"user_id": user, "ts": "bad", "type": "seen"},
+        b"{bad",
+    )
     kit.here(store.root, "compact", str(DAY_2))
     kit.ingest(store, event("3", user=user), event("4", n=7))
     receipt = erase.erase(store, user)
@@ -283,7 +265,12 @@ def test_ids_that_look_like_something_of_ours(tmp_path: Path, user: str) -> None
 
 def test_a_number_in_a_refused_line_is_the_user_too(tmp_path: Path) -> None:
     store = layout.create(tmp_path / "s")
-    kit.ingest(store, b'{"userId": 7, "type": "seen", "ts": "bad"}', b'{"userId": 8, "type": "seen", "ts": "bad"}', b'{"userId":7,"ty')
+    kit.ingest(
+        store,
+        b'{"userId": 7, "type": "seen", "ts": "bad"}',
+        b'{"userId": 8, "type": "seen", "ts": "bad"}',
+        b'{"userId":7,"ty',
+    )
     erase.erase(store, "7")
     assert [found.raw for found in quarantine.rejects(store)] == [b'{"userId": 8, "type": "seen", "ts": "bad"}']
 
@@ -316,74 +303,11 @@ def test_a_footer_with_statistics_on_ids_is_caught(store: layout.Store) -> None:
     path = store.part(DAY_1)
     erase.erase(store, ALICE)
     table = pq.read_table(path)
-    pq.write_table(table.replace_schema_metadata({b"evlog.covers": b"1", b"note": ALICE.encode()}), path, compression="zstd")
+    pq.write_table(
+        table.replace_schema_metadata({b"evlog.covers": b"1", b"note": ALICE.encode()}), path, compression="zstd"
+    )
     assert isinstance(table, pa.Table)
     assert erase.erase(store, ALICE).found == 1
-
-
-# -- random histories --------------------------------------------------------------------------------------------------
-
-USERS = st.one_of(
-    st.sampled_from(['a"b', "ünï-cödé-ïd", "用户一二三", "o'neill", "x", "42", "1234567890", "a\\b\\c\\d\\e", "user/with/slash", "q" * 60, "<b>&amp;</b>", "\u2028sep", "${x}{y}"]),
-    st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(lambda s: s.strip() == s),
-)
-PLACES = ("user", "anonymous", "note", "deep", "key", "json", "json json", "target", "session", "category", "refused", "broken", "escaped", "none")
-
-
-def told(place: str, number: int, user: str) -> dict[str, Any] | bytes:
-    """An event, or a line, that speaks of a user in the given place."""
-    name, day = f"#{number}", (DAY_1, DAY_2)[number % 2]
-    inner = json.dumps({"u": [user]})
-    return {
-        "user": lambda: event(name, day, user),
-        "anonymous": lambda: event(name, day, None, anonymous_id=user),
-        "note": lambda: event(name, day, note=f"by {user} today"),
-        "deep": lambda: event(name, day, properties={"a": [{"b": [1, {"c": user}]}]}),
-        "key": lambda: event(name, day, properties={"by": {user: 1}}),
-        "json": lambda: event(name, day, properties={"text": inner}),
-        "json json": lambda: event(name, day, properties={"text": json.dumps({"more": inner})}),
-        "target": lambda: event(name, day, target_type="user", target_id=user),
-        "session": lambda: event(name, day, session_id=user),
-        "category": lambda: event(name, day, category=user),
-        "refused": lambda: {**event(name, day, user), "ts": "never"},
-        "broken": lambda: json.dumps(event(name, day, user), ensure_ascii=False).encode()[:-1] + b" oops",
-        "escaped": lambda: json.dumps(event(name, day, user)).encode()[:-1] + b" oops",
-        "none": lambda: event(name, day, "somebody else entirely"),
-    }[place]()
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(USERS, st.lists(st.lists(st.sampled_from(PLACES), min_size=1, max_size=8), min_size=1, max_size=3), st.sets(st.integers(0, 2)))
-def test_any_history(user: str, batches: list[list[str]], compacted: set[int]) -> None:
-    assume(user not in ("seen", "bob", "user", "by", "today", "note", "text", "more", "u", "a", "b", "c"))
-    assume(not any(user in word for word in ("somebody else entirely", "somebody", "else", "entirely", "#")))
-    with tempfile.TemporaryDirectory(dir=kit.FAST) as folder:
-        store = layout.create(Path(folder) / "s")
-        number = 0
-        for index, batch in enumerate(batches):
-            found = [told(place, number := number + 1, user) for place in batch]
-            kit.ingest(store, *found)
-            if index in compacted:
-                kit.here(store.root, "compact", str(DAY_2))
-        before = {row[0]: row for row in kit.rows(store)}
-        theirs = {row[0] for row in before.values() if row[4] == user or (row[4] is None and row[5] == user)}
-        receipt = erase.erase(store, user)
-        assert places(store.root, user) == []
-        assert receipt.found == 0
-        after = {row[0]: row for row in kit.rows(store)}
-        assert after.keys() == before.keys() - theirs
-        untouched = [name for name, row in after.items() if row[4] == "somebody else entirely"]
-        assert {name: after[name] for name in untouched} == {name: before[name] for name in untouched}
-        assert receipt.removed["events"] + receipt.removed["parquet"] == len(theirs)
-        assert receipt.mentions == sum(after[name] != before[name] for name in after) + _scrubbed_rejects(receipt)
-        kit.sound(store)
-        outcome = kit.ingest(store, *[told("user", n, user) for n in range(1, 5)], event("new", DAY_1, note="fine"))
-        assert (outcome.tally.erased, outcome.tally.stored) == (4, 1)
-        assert places(store.root, user) == []
-
-
-def _scrubbed_rejects(receipt: rewrite.Receipt) -> int:
-    return sum(one.mentions for one in receipt.files if one.tier == "quarantine")
 
 
 def test_subjects_are_keyed(tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ def test_what_is_nobody_is_left_alone(user: str, value: Any) -> None:
 
 def test_among_ids_another_id_is_another() -> None:
     mention = Mention("user_1234")
-    assert [mention.named(text) for text in ("user_1234", "user_1234:s", "x/user_1234", "user_12345", "xuser_1234")] == [True, True, True, False, False]
+    assert [
+        mention.named(text) for text in ("user_1234", "user_1234:s", "x/user_1234", "user_12345", "xuser_1234")
+    ] == [True, True, True, False, False]
     assert mention.unnamed("user_1234:user_12345") == f"{ERASED}:user_12345"
 
 

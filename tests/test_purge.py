@@ -55,7 +55,9 @@ def test_the_boundary_is_the_day_itself(store: layout.Store) -> None:
 
 def test_late_events_are_refused_and_replay_brings_none_back(store: layout.Store) -> None:
     purge.apply(store, DAY_2)
-    late = kit.ingest(store, event("late"), event("1"), event("fine", DAY_2), {**event("t"), "ts": "2026-01-06T00:30:00+01:00"})
+    late = kit.ingest(
+        store, event("late"), event("1"), event("fine", DAY_2), {**event("t"), "ts": "2026-01-06T00:30:00+01:00"}
+    )
     assert late.tally.reasons == {"beyond_retention": 3}
     assert late.tally.stored == 1
     told = replay.run(store, kit.RULES, now=NOW)
@@ -98,7 +100,15 @@ def test_quarantine_ages_out(tmp_path: Path) -> None:
     old, new = NOW - timedelta(days=30), NOW
     kit.ingest(store, b"{old", now=old)
     kit.ingest(store, b"{cleared", now=old)
-    kit.ingest(store, b"{new", event("x", DAY_2), event("x", DAY_2, other=1), event("y", DAY_3), event("y", DAY_3, other=1), now=new)
+    kit.ingest(
+        store,
+        b"{new",
+        event("x", DAY_2),
+        event("x", DAY_2, other=1),
+        event("y", DAY_3),
+        event("y", DAY_3, other=1),
+        now=new,
+    )
     assert sorted(found.code for found in quarantine.rejects(store)) == ["bad_json"] * 3 + ["id_conflict"] * 2
     cleared = quarantine.files(store)[1]
     cleared.path.unlink()
@@ -142,5 +152,3 @@ def test_any_store_keeps_exactly_the_days_from_the_boundary_on(batches: list[tup
         assert done.events == len(before) - len(kit.rows(store))
         assert {layout.day_of(path.name) for path in (store.root / "ids").iterdir()} == set(store.days())
         kit.sound(store)
-
-

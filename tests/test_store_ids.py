@@ -46,7 +46,9 @@ def test_repeats_are_what_a_dictionary_has_seen(events: list[Event]) -> None:
 
 
 @given(HALVES, HALVES)
-def test_look_ups_find_what_a_dictionary_holds(batch: list[tuple[int, int, int]], stored: list[tuple[int, int, int]]) -> None:
+def test_look_ups_find_what_a_dictionary_holds(
+    batch: list[tuple[int, int, int]], stored: list[tuple[int, int, int]]
+) -> None:
     known = {(high, low): content for high, low, content in reversed(stored)}
     unique = [(high, low, content) for (high, low), content in known.items()]
     same, other = ids.stored_already(of_halves(batch), ids.arranged(of_halves(unique)))

@@ -20,7 +20,18 @@ from evlog.verify import verify
 if TYPE_CHECKING:
     from pathlib import Path
 
-NASTY = ["../../escape", "/etc/passwd", "a/b", "..", "date=2026-01-01", "x\u2028y", "💥" * 20, "%2e%2e", "$(id)", "'; --"]
+NASTY = [
+    "../../escape",
+    "/etc/passwd",
+    "a/b",
+    "..",
+    "date=2026-01-01",
+    "x\u2028y",
+    "💥" * 20,
+    "%2e%2e",
+    "$(id)",
+    "'; --",
+]
 
 
 @pytest.fixture
@@ -169,7 +180,9 @@ def test_the_key_is_made_once_and_never_made_again(store: layout.Store) -> None:
         ('{"batch": 2, "why": "x", "renames": [], "unlinks": ["events"]}', "outside"),
     ],
 )
-def test_a_damaged_record_is_told_and_nothing_is_done(store: layout.Store, body: str, says: str, tmp_path: Path) -> None:
+def test_a_damaged_record_is_told_and_nothing_is_done(
+    store: layout.Store, body: str, says: str, tmp_path: Path
+) -> None:
     (tmp_path / "outside").write_text("mine")
     (store.journal / "000000000002.json").write_text(body)
     before = _without_staging(store)
@@ -185,7 +198,9 @@ def _without_staging(store: layout.Store) -> dict[str, bytes]:
 
 
 def test_a_record_whose_staged_file_is_lost_is_told(store: layout.Store) -> None:
-    body = '{"batch": 2, "why": "ingest", "renames": [["staging/r/f", "events/date=2026-01-05/x.ndjson"]], "unlinks": []}'
+    body = (
+        '{"batch": 2, "why": "ingest", "renames": [["staging/r/f", "events/date=2026-01-05/x.ndjson"]], "unlinks": []}'
+    )
     (store.journal / "000000000002.json").write_text(body)
     with pytest.raises(EvlogError, match="rename"):
         kit.ingest(store, event("new"))
@@ -197,7 +212,11 @@ def test_dead_staging_is_swept_up_and_living_is_not(store: layout.Store) -> None
     (dead / "owner").touch()
     (dead / "1-2026-01-05.lines").write_text("left")
     (store.staging / "deader").mkdir()  # killed before it had an owner
-    for litter in (store.journal / ".000000000009.json.x.tmp", store.tombstones / ".key.x.tmp", store.root / ".evlog.json.x.tmp"):
+    for litter in (
+        store.journal / ".000000000009.json.x.tmp",
+        store.tombstones / ".key.x.tmp",
+        store.root / ".evlog.json.x.tmp",
+    ):
         litter.touch()
     with journal.staging(store) as living:
         living.write("mine", [b"kept"])
@@ -223,7 +242,10 @@ def test_no_sweep_meets_a_staging_folder_that_has_no_owner_yet(store: layout.Sto
                     staged.write("x", [b"x"])
                     assert staged.file("x").exists()
     """)
-    running = [subprocess.Popen([sys.executable, "-c", code, what], stderr=subprocess.PIPE) for what in ("sweep", "stage", "stage")]  # noqa: S603
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, what], stderr=subprocess.PIPE)
+        for what in ("sweep", "stage", "stage")
+    ]
     said = [process.communicate(timeout=60)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0], said
 

@@ -19,6 +19,7 @@ from storekit import DAY_1, DAY_2, event
 from evlog import engine
 from evlog.query import view
 from evlog.store import journal, layout, locks, snapshot
+from evlog.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,9 @@ def test_a_command_between_two_looks_of_a_reader(
 
 @pytest.mark.parametrize("stop", ["write", "folders", "renames", "half"])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_commit_that_stands_still_half_applied(store: layout.Store, name: str, stop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_that_stands_still_half_applied(
+    store: layout.Store, name: str, stop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A reader sees all of it or nothing, wherever the writer stopped."""
     before = kit.ids(store)
     monkeypatch.setattr(journal, "_apply", _standing_still(stop))
@@ -101,6 +104,49 @@ def _standing_still(stop: str) -> Callable[[layout.Store, journal.Record], None]
         raise _StoodStillError
 
     return apply
+
+
+def test_a_batch_that_is_half_there_is_told_by_its_number(store: layout.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader has read the journal; then a batch is committed, and one of its two segments is in place."""
+    before = kit.ids(store)
+    real, ran = journal.unapplied, []
+
+    def looked(which: layout.Store) -> list[journal.Record]:
+        found = real(which)
+        if not ran:
+            ran.append(1)
+            monkeypatch.setattr(journal, "_apply", _standing_still("half"))
+            with pytest.raises(_StoodStillError):
+                kit.ingest(store, event("new"), event("new", DAY_2))
+        return found
+
+    monkeypatch.setattr(journal, "unapplied", looked)
+    assert kit.ids(store) == before
+    assert ran
+    monkeypatch.undo()
+    assert len(kit.ids(store)) == len(before) + 2
+
+
+@pytest.mark.parametrize("command", [*COMMANDS.values(), ("verify",)])
+def test_maintenance_looks_while_nobody_commits(
+    store: layout.Store, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would be told of a staged file that is renamed before it is read."""
+    real, free = snapshot.snapshot, []
+
+    def looked(which: layout.Store) -> snapshot.Snapshot:
+        fd = locks.owned(store.locks / "commit")
+        if fd is not None:
+            os.close(fd)
+        free.append(fd)
+        return real(which)
+
+    monkeypatch.setattr(snapshot, "snapshot", looked)
+    if command == ("verify",):
+        verify(store)
+    else:
+        kit.here(store.root, *command)
+    assert set(free) <= {None}
 
 
 def test_segments_of_later_batches_are_not_seen(store: layout.Store) -> None:
@@ -187,14 +233,16 @@ def _look(store: layout.Store) -> list[tuple[str | None, str]]:
     def read(seen: snapshot.Snapshot) -> list[tuple[str | None, str]]:
         with engine.connect() as connection:
             body, params = view.relation(seen.hot, seen.cold)
-            found = connection.rows(f"SELECT json_extract_string(properties, '$.batch'), event_id FROM ({body})", params)
+            found = connection.rows(
+                f"SELECT json_extract_string(properties, '$.batch'), event_id FROM ({body})", params
+            )
             return [(batch, name) for batch, name in found]
 
     return snapshot.steady(store, read)
 
 
 def _python(code: str, *args: object) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), *map(str, args)], stderr=subprocess.PIPE)  # noqa: S603
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), *map(str, args)], stderr=subprocess.PIPE)
 
 
 class _Strangers(threading.Thread):
@@ -213,7 +261,11 @@ class _Strangers(threading.Thread):
                 if not found:
                     time.sleep(0.01)
                     continue
-                rows = ds.dataset(self.root / "parquet", format="parquet", partitioning="hive").to_table(["event_id"]).num_rows
+                rows = (
+                    ds.dataset(self.root / "parquet", format="parquet", partitioning="hive")
+                    .to_table(["event_id"])
+                    .num_rows
+                )
                 if kit.doubles(found) or rows < len(found):
                     self.faults.append(f"{len(found)} rows, then {rows}")
             except Exception as error:  # noqa: BLE001 - any error at all is what this looks for

@@ -44,15 +44,36 @@ def copied(path: Path, name: str) -> None:
 DAMAGE: dict[str, tuple[Callable[[layout.Store], object], str]] = {
     "a torn segment": (lambda s: edited(segment(s), lambda raw: raw[:-5]), "not whole"),
     "a line that is none": (lambda s: edited(segment(s), lambda raw: b"{oops}\n" + raw), "not a stored event"),
-    "a line that is not canonical": (lambda s: edited(segment(s), lambda raw: raw.replace(b',"ts"', b', "ts"')), "canonical"),
-    "a line of another day": (lambda s: edited(segment(s), lambda raw: raw.replace(b"2026-01-05T", b"2026-01-06T")), "another partition"),
-    "an event that changed its id": (lambda s: edited(segment(s), lambda raw: raw.replace(b'"4"', b'"9"')), "it knows 2 ids"),
-    "an event too many": (lambda s: edited(segment(s), lambda raw: raw + raw.splitlines(keepends=True)[0]), "it knows 2 ids, its file holds 3"),
+    "a line that is not canonical": (
+        lambda s: edited(segment(s), lambda raw: raw.replace(b',"ts"', b', "ts"')),
+        "canonical",
+    ),
+    "a line of another day": (
+        lambda s: edited(segment(s), lambda raw: raw.replace(b"2026-01-05T", b"2026-01-06T")),
+        "another partition",
+    ),
+    "an event that changed its id": (
+        lambda s: edited(segment(s), lambda raw: raw.replace(b'"4"', b'"9"')),
+        "it knows 2 ids",
+    ),
+    "an event too many": (
+        lambda s: edited(segment(s), lambda raw: raw + raw.splitlines(keepends=True)[0]),
+        "it knows 2 ids, its file holds 3",
+    ),
     "a segment that is gone": (lambda s: segment(s).unlink(), "no commit knows"),
     "a segment nobody knows": (lambda s: copied(segment(s), "stray.ndjson"), "no commit knows"),
-    "a segment of the future": (lambda s: copied(segment(s), "000000000099-20260120T120000S000000Z-0.ndjson"), "no commit knows"),
-    "a covered segment": (lambda s: copied(segment(s), "000000000001-20260120T120000S000000Z-0.ndjson"), "no commit knows"),
-    "an index of nothing": (lambda s: copied(index(s), "000000000099-20260120T120000S000000Z-0.ids"), "no commit knows"),
+    "a segment of the future": (
+        lambda s: copied(segment(s), "000000000099-20260120T120000S000000Z-0.ndjson"),
+        "no commit knows",
+    ),
+    "a covered segment": (
+        lambda s: copied(segment(s), "000000000001-20260120T120000S000000Z-0.ndjson"),
+        "no commit knows",
+    ),
+    "an index of nothing": (
+        lambda s: copied(index(s), "000000000099-20260120T120000S000000Z-0.ids"),
+        "no commit knows",
+    ),
     "an index that is gone": (lambda s: index(s).unlink(), "missing or broken"),
     "an index that is torn": (lambda s: edited(index(s), lambda raw: raw[:-3]), "missing or broken"),
     "a part that is torn": (lambda s: edited(s.part(DAY_1), lambda raw: raw[:-20]), "no Parquet file"),
@@ -84,7 +105,7 @@ def test_an_event_in_both_tiers_is_found(store: layout.Store) -> None:
 def test_what_can_be_derived_is_mended(store: layout.Store) -> None:
     right = index(store).read_bytes()
     name = index(store)
-    for harm in (lambda: name.unlink(), lambda: name.write_bytes(right[:-24]), lambda: name.write_bytes(b"torn")):
+    for harm in (name.unlink, lambda: name.write_bytes(right[:-24]), lambda: name.write_bytes(b"torn")):
         harm()
         before = kit.rows(store)
         assert [one.repairable for one in verify(store).findings] == [True]

@@ -57,6 +57,18 @@ def test_what_is_no_date_is_told(text):
         window.parse_date(text, today=date(2026, 3, 10))
 
 
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "1899-12-31"])
+def test_a_date_out_of_range_is_told(text):
+    with pytest.raises(UsageError, match="is out of range"):
+        window.parse_date(text, today=date(2026, 3, 10))
+
+
+@pytest.mark.parametrize("text", ["9999-12-31", "9999-12-31T23:59:59Z", "0001-01-01T00:00Z"])
+def test_what_cannot_play_now_is_told(text):
+    with pytest.raises(UsageError, match="is out of range"):
+        window.as_of(text, tz="Asia/Tokyo", now=datetime(2026, 3, 10, 12))
+
+
 @pytest.mark.parametrize("name", ["Mars/Base", "../etc/passwd", "", "Europe"])
 def test_what_is_no_zone_is_told(name):
     with pytest.raises(UsageError, match="is no time zone"):
@@ -73,6 +85,8 @@ def test_what_is_no_zone_is_told(name):
         ("2026-03-10T23:30:00Z", "Europe/Berlin", datetime(2026, 3, 10, 23, 30), date(2026, 3, 11)),
         ("2026-03-10T12:00", "America/New_York", datetime(2026, 3, 10, 16), date(2026, 3, 10)),
         ("yesterday", "UTC", datetime(2026, 3, 10), date(2026, 3, 9)),
+        ("2026-03-10T12", "UTC", datetime(2026, 3, 10, 12), date(2026, 3, 10)),
+        ("20260310T233000Z", "Europe/Berlin", datetime(2026, 3, 10, 23, 30), date(2026, 3, 11)),
     ],
 )
 def test_what_plays_now(text, tz, instant, day):
@@ -120,6 +134,30 @@ def test_the_words_of_a_call(words, first, last):
 def test_words_that_do_not_go_together(words):
     with pytest.raises(UsageError):
         resolve(NOON, **words)
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "hint"),
+    [
+        ({"first": "soon"}, "--from: 'soon' is no date", "write 2026-03-01, today or yesterday"),
+        ({"last": "soon"}, "--to: 'soon' is no date", "write 2026-03-01, today or yesterday"),
+        ({"first": "2026-03-11"}, "the range begins (2026-03-11) after what plays now (2026-03-10)", "see --as-of"),
+        (
+            {"first": "today", "whole_days": True},
+            "the range ends (2026-03-09) before it begins (2026-03-10)",
+            "--whole-days ends yesterday",
+        ),
+        (
+            {"first": "2026-03-05", "last": "2026-03-01", "whole_days": True},
+            "the range ends (2026-03-01) before it begins (2026-03-05)",
+            "give --from before --to",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_range_is_said_with_what_to_do(words, says, hint):
+    with pytest.raises(UsageError) as told:
+        resolve(NOON, **words)
+    assert (str(told.value), told.value.hint) == (says, hint)
 
 
 def test_all_time_reads_instants_in_the_zone():
@@ -178,6 +216,17 @@ def test_an_instant_lies_in_its_local_date(instant, tz):
     day = window.local_date(instant, tz)
     assert day == instant.replace(tzinfo=UTC).astimezone(ZoneInfo(tz)).date()
     assert window.midnight(day, tz) <= instant < window.midnight(day + timedelta(1), tz)
+
+
+@pytest.mark.parametrize(
+    ("now", "until"),
+    [
+        (AsOf(datetime(2026, 3, 10, 23), date(2026, 3, 10)), datetime(2026, 3, 10, 23)),  # a date: its end in Berlin
+        (AsOf(datetime(2026, 3, 10, 23), date(2026, 3, 11)), datetime(2026, 3, 10, 23, 0, 0, 1)),  # an instant
+    ],
+)
+def test_an_event_at_the_instant_that_plays_now_has_happened(now, until):
+    assert window.until(now, "Europe/Berlin") == until
 
 
 def test_weeks_and_months_of_a_window():

@@ -30,13 +30,14 @@ def parameters() -> list[inspect.Parameter]:
         option("ask__last", str | None, None, "--to", metavar="DATE", help="The last day, included."),
         flag("ask__all_time", "--all-time", "From the first event to the newest."),
         flag("ask__whole_days", "--whole-days", "End yesterday: the day that is running is left out."),
-        repeated("ask__where", "--where", "'KEY OP VALUE'", "Only events for which this holds."),
+        repeated("ask__where", "--where", "'KEY OP VALUE'",
+                 "Only events for which this, and each other, holds; OP is one of = != < <= > >= ~ in not-in exists."),
         option("ask__by", str | None, None, "--by", metavar="KEY", help="Break down by a column or a property."),
         option("ask__top", int | None, None, "--top", metavar="N", min=1, help="The N largest groups, then (other)."),
         option("ask__min_users", int, 0, "--min-users", metavar="N", min=0, show_default=False,
                help="Withhold groups with fewer users."),
         flag("ask__include_anon", "--include-anon", "Count anonymous_id where there is no user."),
-        repeated("ask__active_events", "--active-events", "EVENT", "Only this event type makes a user active."),
+        repeated("ask__active_events", "--active-events", "EVENT", "Only such events make a user active; repeatable."),
     ]  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Sc
 
 def window(call: Call, store: Store, asked: dict[str, Any]) -> Window:
     """The window that the options mean; days out of file or environment give way to a range that was asked for."""
-    from evlog.window import resolve
+    from evlog.window import resolve, until
 
     settings = call.settings
     ranged = bool(asked["first"] or asked["last"] or asked["all_time"])
@@ -81,7 +82,7 @@ def window(call: Call, store: Store, asked: dict[str, Any]) -> Window:
         last=asked["last"],
         all_time=asked["all_time"],
         whole_days=asked["whole_days"],
-        held=_held(store, until=now.instant) if asked["all_time"] else None,
+        held=_held(store, until=until(now, settings.tz)) if asked["all_time"] else None,
     )
 
 
@@ -93,12 +94,19 @@ def as_of(call: Call, store: Store) -> AsOf:
     settings = call.settings
     if settings.as_of is None:
         return at(call.now, settings.tz)
-    if settings.as_of.lower() != "latest":
+    if settings.as_of.lower() == "latest":
+        return at(_newest(store), settings.tz)
+    try:
         return meant(settings.as_of, tz=settings.tz, now=call.now)
+    except UsageError as error:
+        raise UsageError(f"{settings.place('as_of')}: {error}", hint=error.hint) from error
+
+
+def _newest(store: Store) -> datetime:
     held = _held(store)
     if held is None:
         raise UsageError("--as-of latest: the store holds no event", hint="take some in with: evlog ingest FILE")
-    return at(held[1], settings.tz)
+    return held[1]
 
 
 def _held(store: Store, *, until: datetime | None = None) -> tuple[datetime, datetime] | None:

@@ -194,7 +194,7 @@ def take(call: Call, given: dict[str, Any]) -> None:
     """Move what belongs to the call out of `given`; what was said last, counts."""
     for name in [name for name in given if name.startswith((_GLOBAL, _SETTING))]:
         value = given.pop(name)
-        if not value and value != 0:
+        if value is None or value is False or value == []:  # a group before the command may have said it
             continue
         if name.startswith(_SETTING):
             call.flags[name.removeprefix(_SETTING)] = value

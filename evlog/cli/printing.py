@@ -21,7 +21,7 @@ _PREFIX = "print__"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The format of an answer, and the file it goes to (None: stdout)."""
+    """The format of an answer, and the file it goes to (None: stdout; `-` says so too)."""
 
     format: Format = "table"
     output: str | None = None
@@ -38,14 +38,19 @@ def parameters(default: Format = "table") -> list[inspect.Parameter]:
     formats = "|".join(get_args(Format))
     return [
         option("print__format", Format, default, "--format", metavar=formats, help="How rows are printed."),
-        option("print__output", str | None, None, "--output", metavar="FILE", help="Write to FILE, whole or not."),
-        flag("print__raw_csv", "--raw-csv", "Leave cells of CSV that a spreadsheet would run as formulas."),
+        option(
+            "print__output", str | None, None, "--output", metavar="FILE", help="Write to FILE, whole or not at all."
+        ),
+        flag("print__raw_csv", "--raw-csv", "Leave cells of CSV as they are, formulas of a spreadsheet too."),
     ]
 
 
 def shape(given: dict[str, Any]) -> Shape:
     """What was given for `parameters`, taken out of `given`."""
-    return Shape(**{name.removeprefix(_PREFIX): given.pop(name) for name in list(given) if name.startswith(_PREFIX)})
+    said = {name.removeprefix(_PREFIX): given.pop(name) for name in list(given) if name.startswith(_PREFIX)}
+    if said["output"] == "-":
+        said["output"] = None
+    return Shape(**said)
 
 
 def emit(call: Call, result: Result, shape: Shape, *, bare: bool = False) -> None:
@@ -64,10 +69,15 @@ def counted(call: Call, name: str, counts: Mapping[str, int], *, dry_run: bool =
     return Result(name, columns, (tuple(counts.values()),), call.now, notes=notes)
 
 
+def several(count: int, noun: str) -> str:
+    """`count` of a thing in words: 1 day, 1,204 days."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def spelled(length: timedelta) -> str:
     """A duration as people type it: 90d, 12h, 30m, 5s."""
     seconds = int(length.total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size and seconds % size == 0:
+    for unit, size, least in (("d", 86_400, 2), ("h", 3600, 1), ("m", 60, 1)):  # a day is said as 24h
+        if seconds >= least * size and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"

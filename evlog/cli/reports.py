@@ -24,6 +24,7 @@ _FED = {"window": "funnel_window", "abandon_after": "abandon_after", "week_start
 """Keywords of reports that are settings: with flag, environment, file and default."""
 
 _STEPS = "steps"
+_METAVARS: dict[Any, str] = {int: "N", float: "NUMBER", str: "TEXT"}
 _EXAMPLES = {
     "funnel": "evlog funnel page_view signup 'purchase[properties.plan=pro]' --window 7d",
     "dropoff": "evlog dropoff --days 30 --format csv",
@@ -41,7 +42,7 @@ def group(name: str) -> app.Group:
     from evlog.reports import names
 
     entries = {known: Entry(help_, "reports:report", makes=True) for known, help_ in names().items()}
-    return app.group(name, "Answer a question; alone it lists the questions.", entries, cls=Reports, alone=_listed)
+    return app.group(name, "Answer a question; alone it lists the reports.", entries, cls=Reports, alone=_listed)
 
 
 def _listed(ctx: typer.Context, made: app.Group) -> None:
@@ -126,7 +127,8 @@ def _option(parameter: inspect.Parameter, readers: dict[str, Callable[[str], Any
         return option(name, str | None, shown, dashed, metavar="DURATION", help=help_)
     choices = [kind, *get_args(kind)]
     known = next((get_args(one) for one in choices if get_origin(one) is Literal), ())
-    return option(name, kind, default, dashed, metavar="|".join(map(str, known)) or None, help=help_)
+    metavar = "|".join(map(str, known)) or next((_METAVARS[one] for one in choices if one in _METAVARS), None)
+    return option(name, kind, default, dashed, metavar=metavar, help=help_)
 
 
 def _argument(name: str, metavar: str, help_: str) -> inspect.Parameter:

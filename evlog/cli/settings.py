@@ -48,6 +48,10 @@ class Settings:
         """Where the setting came from: `flag --tz`, `environment EVLOG_TZ`, `file …`, `default`."""
         return self.origins[name]
 
+    def place(self, name: str) -> str:
+        """The same without its kind, for errors: `--tz`, `EVLOG_TZ`, the file and the key in it."""
+        return self.origins[name].partition(" ")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:

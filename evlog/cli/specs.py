@@ -58,7 +58,7 @@ _ZONE = Kind(values.zone, "a time zone such as UTC or Europe/Berlin", "ZONE")
 _OFFSET = Kind(values.event_zone, "a time zone such as UTC or Europe/Berlin, or an offset such as +02:00", "ZONE")
 _FOLDER = Kind(values.text, "a folder", "DIR", path=True)
 _FILE = Kind(values.text, "a file", "FILE", path=True)
-_AS_OF = Kind(values.text, "a date, an instant or latest", "DATE|INSTANT|latest")
+_AS_OF = Kind(values.moment, "a date, an instant or latest", "DATE|INSTANT|latest")
 _DAYS = Kind(values.number(1, MOST_DAYS), f"a number of days from 1 to {MOST_DAYS}", "N")
 _SIZE = Kind(values.size(1 << 10, 8 << 20), "a size from 1KiB to 8MiB", "SIZE")
 _REJECTS = Kind(values.tolerance, "a number such as 100, or a share such as 1%", "N|P%")
@@ -73,8 +73,9 @@ SPECS: tuple[Spec, ...] = (
     Spec("as_of", "report.as_of", None, _AS_OF.or_none(), "What plays now; a date means its end."),
     Spec("days", "report.days", 30, _DAYS, "The last N whole days, the as-of day included."),
     Spec("funnel_window", "report.funnel_window", "14d", _DURATION.or_none(),
-         "The time a funnel leaves from its first step.", "--window"),
-    Spec("abandon_after", "report.abandon_after", "24h", _DURATION, "When what was started counts as dropped."),
+         "How long a funnel may take from its first step on.", "--window"),
+    Spec("abandon_after", "report.abandon_after", "24h", _DURATION,
+         "How long an open start is in progress; then it is abandoned."),
     Spec("max_line", "ingest.max_line", "1MiB", _SIZE, "A longer line is rejected."),
     Spec("max_age", "ingest.max_age", "none", _DURATION.or_none(), "An older event is rejected."),
     Spec("consent", "ingest.consent", "optional", _one_of("optional", "required"),

@@ -7,6 +7,7 @@ stood, says so.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
 from evlog import window
@@ -26,6 +27,11 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(value)
     return value.strip()
+
+
+def moment(value: object) -> str:
+    """Text that names a date or an instant; in a file it may stand bare, as TOML writes them."""
+    return value.isoformat() if isinstance(value, date) else text(value)  # an instant of TOML is a date too
 
 
 def listed(value: object) -> tuple[str, ...]:

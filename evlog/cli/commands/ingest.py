@@ -138,10 +138,12 @@ def _notes(call: "Call", tally: "Tally", *, dry_run: bool) -> "Iterator[str]":
         yield "dry run: nothing was stored"
     if tally.assumed_tz:
         zone = call.settings.assume_tz
-        yield f"{tally.assumed_tz} times had no offset and were read as {zone} (--assume-tz)"
+        times = printing.several(tally.assumed_tz, "time")
+        yield f"{times} without an offset read as {zone} (--assume-tz)"
     if tally.redacted and call.settings.pii in {"redact", "truncate"}:
         worst = tally.redacted_fields.most_common(1)[0][0].rpartition(".")[2]
-        yield f"{tally.redacted} events held personal data by name or form; let a field in with: --pii-allow {worst}"
+        events = printing.several(tally.redacted, "event")
+        yield f"{events} held personal data by name or form; let a field in with: --pii-allow {worst}"
     if tally.rejected and not dry_run:
         yield "look at what was refused, and why: evlog rejects list"
 

@@ -79,8 +79,9 @@ def _sane(planned: "Plan") -> None:
 
 
 def _told(planned: "Plan") -> str:
-    most = f", more than half of the {planned.total} days," if planned.takes_most else ""
-    return f"{len(planned.days)} days{most} with {planned.events} events"
+    several = printing.several
+    most = f", more than half of the {several(planned.total, 'day')}," if planned.takes_most else ""
+    return f"{several(len(planned.days), 'day')}{most} with {several(planned.events, 'event')}"
 
 
 def _result(call: "Call", done: "Plan", *, dry_run: bool) -> Any:

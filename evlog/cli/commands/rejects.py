@@ -125,12 +125,12 @@ def clear(
     store, code = call.store(), _known(reason)
     count = sum(1 for _ in quarantine.rejects(store, code=code))
     if dry_run:
-        call.out.note(f"dry run: {count} lines would go")
+        call.out.note(f"dry run: {printing.several(count, 'line')} would go")
         return
     if count:
-        consent.confirm(f"throw {count} refused lines away for good?", yes=yes)
+        consent.confirm(f"throw {printing.several(count, 'refused line')} away for good?", yes=yes)
         count = replaying.clear(store, code=code, wait=maintaining.seconds(wait))
-    call.out.note(f"{count} lines thrown away")
+    call.out.note(f"{printing.several(count, 'line')} thrown away")
 
 
 def _known(reason: str | None) -> str | None:

@@ -54,5 +54,6 @@ def _notes(facts: dict[str, Any]) -> tuple[str, ...]:
     if facts["unapplied"]:
         notes.append("a commit waits to be applied; the next command that writes does it, or: evlog verify --repair")
     if facts["to_compact"]:
-        notes.append(f"{facts['to_compact']} closed days wait for: evlog compact")
+        waits = "waits" if facts["to_compact"] == 1 else "wait"
+        notes.append(f"{printing.several(facts['to_compact'], 'closed day')} {waits} for: evlog compact")
     return tuple(notes)

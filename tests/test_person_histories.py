@@ -1,0 +1,114 @@
+"""Random histories with random ids in every hiding place: after the erasure nothing is found, and others are as before."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import storekit as kit
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from idsearch import places
+from storekit import DAY_1, DAY_2, event
+
+from evlog.person import erase, rewrite
+from evlog.store import layout
+
+USERS = st.one_of(
+    st.sampled_from(
+        [
+            'a"b',
+            "ünï-cödé-ïd",
+            "用户一二三",
+            "o'neill",
+            "x",
+            "42",
+            "1234567890",
+            "a\\b\\c\\d\\e",
+            "user/with/slash",
+            "q" * 60,
+            "<b>&amp;</b>",
+            "\u2028sep",
+            "${x}{y}",
+        ]
+    ),
+    st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(lambda s: s.strip() == s),
+)
+PLACES = (
+    "user",
+    "anonymous",
+    "note",
+    "deep",
+    "key",
+    "json",
+    "json json",
+    "target",
+    "session",
+    "category",
+    "refused",
+    "broken",
+    "escaped",
+    "none",
+)
+
+
+def told(place: str, number: int, user: str) -> dict[str, Any] | bytes:
+    """An event, or a line, that speaks of a user in the given place."""
+    name, day = f"#{number}", (DAY_1, DAY_2)[number % 2]
+    inner = json.dumps({"u": [user]})
+    return {
+        "user": lambda: event(name, day, user),
+        "anonymous": lambda: event(name, day, None, anonymous_id=user),
+        "note": lambda: event(name, day, note=f"by {user} today"),
+        "deep": lambda: event(name, day, properties={"a": [{"b": [1, {"c": user}]}]}),
+        "key": lambda: event(name, day, properties={"by": {user: 1}}),
+        "json": lambda: event(name, day, properties={"text": inner}),
+        "json json": lambda: event(name, day, properties={"text": json.dumps({"more": inner})}),
+        "target": lambda: event(name, day, target_type="user", target_id=user),
+        "session": lambda: event(name, day, session_id=user),
+        "category": lambda: event(name, day, category=user),
+        "refused": lambda: {**event(name, day, user), "ts": "never"},
+        "broken": lambda: json.dumps(event(name, day, user), ensure_ascii=False).encode()[:-1] + b" oops",
+        "escaped": lambda: json.dumps(event(name, day, user)).encode()[:-1] + b" oops",
+        "none": lambda: event(name, day, "somebody else entirely"),
+    }[place]()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    USERS,
+    st.lists(st.lists(st.sampled_from(PLACES), min_size=1, max_size=8), min_size=1, max_size=3),
+    st.sets(st.integers(0, 2)),
+)
+def test_any_history(user: str, batches: list[list[str]], compacted: set[int]) -> None:
+    assume(user not in ("seen", "bob", "user", "by", "today", "note", "text", "more", "u", "a", "b", "c"))
+    assume(not any(user in word for word in ("somebody else entirely", "somebody", "else", "entirely", "#")))
+    with tempfile.TemporaryDirectory(dir=kit.FAST) as folder:
+        store = layout.create(Path(folder) / "s")
+        number = 0
+        for index, batch in enumerate(batches):
+            found = [told(place, number := number + 1, user) for place in batch]
+            kit.ingest(store, *found)
+            if index in compacted:
+                kit.here(store.root, "compact", str(DAY_2))
+        before = {row[0]: row for row in kit.rows(store)}
+        theirs = {row[0] for row in before.values() if row[4] == user or (row[4] is None and row[5] == user)}
+        receipt = erase.erase(store, user)
+        assert places(store.root, user) == []
+        assert receipt.found == 0
+        after = {row[0]: row for row in kit.rows(store)}
+        assert after.keys() == before.keys() - theirs
+        untouched = [name for name, row in after.items() if row[4] == "somebody else entirely"]
+        assert {name: after[name] for name in untouched} == {name: before[name] for name in untouched}
+        assert receipt.removed["events"] + receipt.removed["parquet"] == len(theirs)
+        assert receipt.mentions == sum(after[name] != before[name] for name in after) + _scrubbed_rejects(receipt)
+        kit.sound(store)
+        outcome = kit.ingest(store, *[told("user", n, user) for n in range(1, 5)], event("new", DAY_1, note="fine"))
+        assert (outcome.tally.erased, outcome.tally.stored) == (4, 1)
+        assert places(store.root, user) == []
+
+
+def _scrubbed_rejects(receipt: rewrite.Receipt) -> int:
+    return sum(one.mentions for one in receipt.files if one.tier == "quarantine")
