@@ -44,7 +44,7 @@ class Break:
 
 
 def record(event: Event) -> Record:
-    """The row of source 000's `analytics_events` table that tells `event`."""
+    """The row of the workbook's `analytics_events` table that tells `event`."""
     row = {
         "id": event.id,
         "user_id": event.user,

@@ -1,4 +1,4 @@
-"""The site around the workbook speaks another dialect: envelopes of events without ids, as in source 003."""
+"""The site around the workbook speaks another dialect: envelopes of events without ids."""
 
 from __future__ import annotations
 

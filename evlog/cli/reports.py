@@ -24,6 +24,7 @@ _FED = {"window": "funnel_window", "abandon_after": "abandon_after", "week_start
 """Keywords of reports that are settings: with flag, environment, file and default."""
 
 _STEPS = "steps"
+_USUAL = {"order": "ordered", "attempt": "best", "step_window": "none", "within_session": False}
 _METAVARS: dict[Any, str] = {int: "N", float: "NUMBER", str: "TEXT"}
 _EXAMPLES = {
     "funnel": "evlog funnel page_view signup 'purchase[properties.plan=pro]' --window 7d",
@@ -103,9 +104,15 @@ def _named_funnel(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     named = plan.funnels.get(given[_STEPS][0]) if plan and len(given[_STEPS]) == 1 else None
     if named is None:
         return given
+    for key, usual in _USUAL.items():
+        if getattr(named, key) not in (None, usual):
+            hint = f'take `{key}` out of the plan, or set it to what funnels do: "{usual}"'
+            raise UsageError(f"funnel {given[_STEPS][0]} of the plan asks for {key} = {getattr(named, key)}", hint=hint)
     said: dict[str, Any] = {_STEPS: named.steps}
     if named.window is not None and "funnel_window" not in call.flags:
         said["window"] = named.window
+    if named.ties is not None:
+        said["ties"] = named.ties
     return given | said
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from evlog.query import span
 from evlog.query.result import Column, Result
-from evlog.window import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -83,6 +82,7 @@ def result(
     withheld: int = 0,
     complete: bool | None = None,
     partial: Iterable[int] = (),
+    partial_means: str = "still running",
     marks: Iterable[int] = (),
     notes: Iterable[str] = (),
 ) -> Result:
@@ -105,6 +105,7 @@ def result(
         complete=question.window.complete if complete is None else complete,
         marks=frozenset(marks),
         partial=frozenset(partial),
+        partial_means=partial_means,
         notes=(*_empty(question, events), *_withheld(question, withheld), *notes),
     )
 
@@ -141,9 +142,10 @@ def _definition(question: Question, rule: str, more: Mapping[str, Any], userless
     return {
         "zone": window.tz,
         "window": f"{window.first} to {window.last}",
+        "as_of": window.as_of,
         "rule": rule,
         **more,
-        "newest_event": None if newest is None else spelled(newest),
+        "newest_event": newest,
         "quarantined": question.scope.quarantined,
         "events_without_user": userless,
     }

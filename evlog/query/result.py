@@ -14,12 +14,16 @@ Kind = Literal["text", "date", "instant", "count", "number", "rate", "seconds", 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a result: its name for machines, what it holds, and how a table may help the eye."""
+    """One column of a result: its name for machines, what it holds, and how a table may help the eye.
+
+    What stands `aside` is for machines: a table leaves it out.
+    """
 
     name: str
     kind: Kind = "text"
     bar: bool = False  # a table may draw a small bar (or, with dates beside it, a sparkline)
     item: Kind = "number"  # what each value of a list is
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +46,6 @@ class Result:
     complete: bool = True
     source: Literal["events", "rollups", "both"] = "events"
     marks: frozenset[int] = frozenset()  # row numbers a table marks with ⚠
-    partial: frozenset[int] = frozenset()  # row numbers a table marks with * (the period is still running)
+    partial: frozenset[int] = frozenset()  # row numbers a table marks with *
+    partial_means: str = "still running"  # of a period; what the * says
     notes: tuple[str, ...] = ()

@@ -25,8 +25,8 @@ def summary(result: Result, glyphs: Glyphs) -> list[list[str]]:
 
 def definition(result: Result, glyphs: Glyphs) -> list[str]:
     """Return the facts of the definition, and what `*` means if a row bears it."""
-    running = ["* still running"] if result.partial else []
-    return [*running, *facts(result.definition, glyphs)]
+    starred = [f"* {result.partial_means}"] if result.partial else []
+    return [*starred, *facts(result.definition, glyphs)]
 
 
 def facts(values: Mapping[str, Any], glyphs: Glyphs, *, kinds: Mapping[str, Kind] | None = None) -> list[str]:

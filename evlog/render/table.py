@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ _SERIES = 8  # a bar for each row says more than a sparkline of so few days
 def text(result: Result, style: Style) -> str:
     """Return the table, its sparklines, its summary and its definition, each line ending in a newline."""
     console = _console(style)
+    result = _seen(result)
     parts = [_body(result, style), *_sparklines(result, style), *_footer(result, style)]
     for part in parts:
         console.print(
@@ -44,6 +46,15 @@ def text(result: Result, style: Style) -> str:
 def chunks(result: Result, style: Style) -> Iterator[bytes]:
     """Yield the table in the encoding of its terminal; what that cannot carry is written out."""
     yield text(result, style).encode(style.encoding, "backslashreplace")
+
+
+def _seen(result: Result) -> Result:
+    """Return the result without the columns that stand aside."""
+    kept = [i for i, column in enumerate(result.columns) if not column.aside]
+    if len(kept) == len(result.columns):
+        return result
+    rows = tuple(tuple(row[i] for i in kept) for row in result.rows)
+    return replace(result, columns=tuple(result.columns[i] for i in kept), rows=rows)
 
 
 def _console(style: Style) -> Console:

@@ -106,7 +106,7 @@ def report(
     abandon_after: Annotated[str | None, "how long an open start is in progress (default 24h, or the plan's)"] = None,
     cut: Annotated[bool, "only completions inside the range count"] = False,
     warn: Annotated[float, "drop-off rate from which a row is marked"] = 0.4,
-    like: Annotated[Literal["dreamtree"] | None, "count starters and completers apart, as source 000 does"] = None,
+    like: Annotated[Literal["dreamtree"] | None, "dreamtree: count all who started and all who completed, in any order"] = None,
 ) -> Result:
     """Starters, completers and drop-off of each target."""
     pairs = _pairs(question, start, complete, abandon_after)

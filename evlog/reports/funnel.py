@@ -131,6 +131,7 @@ def report(
         read=(events, userless),
         withheld=withheld,
         partial=_growing(groups, entrants, len(funnel.steps)),
+        partial_means=_open(int(entrants.still_open.sum()), funnel),
         notes=_unfitted(funnel, fitted),
     )
 
@@ -275,6 +276,12 @@ def _growing(groups: Sequence[tuple[str, Ints]], entrants: _Entrants, steps: int
         if entrants.still_open[members].any()
         for step in range(1, steps)
     ]
+
+
+def _open(count: int, funnel: _Funnel) -> str:
+    """What the mark on a row that may still grow says."""
+    who = "1 entrant" if count == 1 else f"{count:,} entrants"
+    return f"{who} may still come further" if funnel.window is None else f"{who} with an open window"
 
 
 def _definition(question: Question, funnel: _Funnel, window: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The usage summary of source 003: means over days and weeks with data, and events per feature (metrics §2)."""
+"""The usage summary: means over days and weeks with data, and events per feature (metrics §2)."""
 
 from __future__ import annotations
 

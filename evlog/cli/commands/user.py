@@ -87,13 +87,14 @@ def _receipt(call: "Call", receipts: "list[Receipt]", *, dry_run: bool, table: b
     tiers = ("events", "parquet", "quarantine")
     summary = {
         "users": len(receipts),
+        "subjects": ", ".join(receipt.subject for receipt in receipts),
         **{f"removed_{tier}": sum(receipt.removed[tier] for receipt in receipts) for tier in tiers},
         "mentions": sum(receipt.mentions for receipt in receipts),
         "scanned": max((receipt.scanned for receipt in receipts), default=0),
         "found": sum(receipt.found for receipt in receipts),
     }
     columns = tuple(Column(name, "count" if name in counts else "text") for name in names)
-    return Result("erasure", columns, rows, call.now, summary=summary, notes=tuple(_notes(receipts, dry_run=dry_run)))
+    return Result("erasure", columns, rows, call.now, summary=summary, summary_kinds={"subjects": "text"}, notes=tuple(_notes(receipts, dry_run=dry_run)))
 
 
 def _notes(receipts: "list[Receipt]", *, dry_run: bool) -> list[str]:
