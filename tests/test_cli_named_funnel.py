@@ -37,7 +37,9 @@ def test_its_tie_rule_is_honoured(tmp_path: Path) -> None:
     assert [line.split(",")[2] for line in run(tmp_path, *words).stdout.splitlines()[1:]] == ["1", "0"]
 
 
-@pytest.mark.parametrize("setting", ['order = "any"', 'attempt = "first"', 'step_window = "1h"', "within_session = true"])
+@pytest.mark.parametrize(
+    "setting", ['order = "any"', 'attempt = "first"', 'step_window = "1h"', "within_session = true"]
+)
 def test_what_cannot_be_honoured_is_refused(tmp_path: Path, setting: str) -> None:
     plan(tmp_path, setting)
     answer = run(tmp_path, "funnel", "both", "--all-time")

@@ -85,8 +85,8 @@ def _inside(folder: Path) -> Iterator[Path]:
 class Stream:
     """The plain bytes of a source, read in pieces; knows how far it is on disk.
 
-    A compressed stream that breaks off, or that unpacks to more than 250 times its size (past 256 MiB), ends there: what
-    came before is good, and `broken` says what happened.
+    A compressed stream that breaks off, or that unpacks to more than 250 times its size (past 256 MiB), ends there:
+    what came before is good, and `broken` says what happened.
     """
 
     def __init__(self, source: Source) -> None:

@@ -85,14 +85,13 @@ _COLUMNS = (
     Column("completion_rate", "rate"),
     Column("dropoff_rate", "rate", bar=True),
     Column("in_progress", "count"),
-    Column("abandoned", "count"),
-    Column("completed_without_start", "count"),
-    Column("completes_of_earlier_starters", "count"),
-    Column("target_type"),
+    Column("abandoned", "count", aside=True),
+    Column("completed_without_start", "count", aside=True),
+    Column("completes_of_earlier_starters", "count", aside=True),
 )
 _RULE = (
     "completed: starters in the range with a completion at or after their first start there{}; "
-    "in progress: dropped, last start less than {} ago"
+    "in progress: dropped, last start at most {} ago"
 )
 _APART = "in the manner of dreamtree: starters and completers of the range counted apart, in any order"
 
@@ -106,7 +105,7 @@ def report(
     abandon_after: Annotated[str | None, "how long an open start is in progress (default 24h, or the plan's)"] = None,
     cut: Annotated[bool, "only completions inside the range count"] = False,
     warn: Annotated[float, "drop-off rate from which a row is marked"] = 0.4,
-    like: Annotated[Literal["dreamtree"] | None, "dreamtree: count all who started and all who completed, in any order"] = None,
+    like: Annotated[Literal["dreamtree"] | None, "dreamtree: starters and completers apart, in any order"] = None,
 ) -> Result:
     """Starters, completers and drop-off of each target."""
     pairs = _pairs(question, start, complete, abandon_after)
@@ -118,7 +117,7 @@ def report(
     return answer.result(
         question,
         "dropoff",
-        columns=_COLUMNS,
+        columns=(*_COLUMNS, Column("target_type", aside=len({row[-1] for row in rows}) < 2)),  # noqa: PLR2004 - types
         rows=rows,
         rule=_APART if like else _rule(pairs, cut=cut),
         options={
@@ -180,9 +179,9 @@ def _row(  # noqa: PLR0917 - the columns of the row, in order
 
 def _summary(rows: list[tuple[Any, ...]]) -> dict[str, Any]:
     """Sums over the targets: a user counts once for each target."""
-    names = {"started": 2, "completed": 3, "dropped": 4, "in_progress": 7, "abandoned": 8, "completed_without_start": 9}
-    sums = {name: sum(row[place] or 0 for row in rows) for name, place in names.items()}
-    return {"targets": len({row[1] for row in rows}), **sums}
+    summed = {place: column.name for place, column in enumerate(_COLUMNS, 1) if column.kind == "count"}
+    sums = {name: sum(row[place] or 0 for row in rows) for place, name in summed.items()}
+    return {"targets": len({(row[1], row[-1]) for row in rows}), **sums}
 
 
 def _rule(pairs: tuple[Pair, ...], *, cut: bool) -> str:

@@ -281,7 +281,9 @@ def _growing(groups: Sequence[tuple[str, Ints]], entrants: _Entrants, steps: int
 def _open(count: int, funnel: _Funnel) -> str:
     """What the mark on a row that may still grow says."""
     who = "1 entrant" if count == 1 else f"{count:,} entrants"
-    return f"{who} may still come further" if funnel.window is None else f"{who} with an open window"
+    if funnel.window is None:
+        return f"{who} may still come further"
+    return f"window{'s' * (count != 1)} of {who} still open"
 
 
 def _definition(question: Question, funnel: _Funnel, window: str) -> dict[str, Any]:

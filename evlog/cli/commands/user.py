@@ -94,7 +94,9 @@ def _receipt(call: "Call", receipts: "list[Receipt]", *, dry_run: bool, table: b
         "found": sum(receipt.found for receipt in receipts),
     }
     columns = tuple(Column(name, "count" if name in counts else "text") for name in names)
-    return Result("erasure", columns, rows, call.now, summary=summary, summary_kinds={"subjects": "text"}, notes=tuple(_notes(receipts, dry_run=dry_run)))
+    notes = tuple(_notes(receipts, dry_run=dry_run))
+    kinds: dict[str, Kind] = {"subjects": "text"}
+    return Result("erasure", columns, rows, call.now, summary=summary, summary_kinds=kinds, notes=notes)
 
 
 def _notes(receipts: "list[Receipt]", *, dry_run: bool) -> list[str]:
