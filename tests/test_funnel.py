@@ -117,6 +117,7 @@ def test_without_a_limit_everyone_unfinished_may_still_come_further():
     result = told("2026-03-02 10:00 ann a", steps=("a", "b"), window="none")
     assert result.summary["open"] == 1
     assert result.definition["funnel_window"] == "none"
+    assert result.partial_means == "1 entrant may still come further"
 
 
 def test_a_user_of_a_group_below_the_top_is_counted_once_among_the_others():

@@ -166,6 +166,26 @@ def test_sparklines_of_a_long_series_fill_the_terminal_and_no_more(width):
         assert len(lines) == 2 + len(rows) + 1 + 3 + 1
 
 
+def test_what_stands_aside_is_for_machines():
+    columns = [replace(column, aside=column.name == "dropped") for column in DROPOFF.columns]
+    aside = replace(DROPOFF, columns=tuple(columns))
+    for style in (Style(), Style(width=80)):
+        printed = text(aside, style)
+        assert "dropped" not in printed
+        assert [line.split()[0] for line in printed.splitlines()[2:5]] == [row[0] for row in DROPOFF.rows]
+    for form in ("csv", "json", "markdown"):
+        into = io.BytesIO()
+        write(aside, into, form=form)
+        assert b"dropped" in into.getvalue()
+
+
+def test_a_star_says_what_it_means():
+    assert "* still running · zone UTC" in text(DAU, Style())
+    assert "* windows of 3 entrants still open · zone" in text(
+        replace(DAU, partial_means="windows of 3 entrants still open"), Style()
+    )
+
+
 def test_no_rows_and_no_columns():
     assert "no rows" in text(EMPTY, Style())
     assert "target_id" in text(EMPTY, Style())

@@ -75,6 +75,8 @@ def test_case(tmp_path, report, case, cold):
     assert result.complete == case.get("complete", True)
     for part in ("partial", "marks"):
         assert part not in case or sorted(getattr(result, part)) == case[part]
+    assert "partial_means" not in case or result.partial_means == case["partial_means"]
+    assert "aside" not in case or [column.name for column in result.columns if column.aside] == case["aside"]
 
 
 def test_every_report_has_a_case_file_and_a_line_of_help():

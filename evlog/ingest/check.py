@@ -203,6 +203,8 @@ def _ids(draft: Draft, problems: list[Problem]) -> dict[str, str | None]:
 
 
 def _bad_id(name: str, text: Any) -> Problem | None:
+    if text.__class__ is str and 0 < len(text) <= _ID_BYTES and text.isascii() and text.isprintable():
+        return None
     if not isinstance(text, str) or not text:
         return Problem("bad_id", name, "a string or an integer", shown(text))
     if len(text) > _ID_BYTES or len(text.encode("utf-8", "surrogatepass")) > _ID_BYTES:

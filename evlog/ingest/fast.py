@@ -38,7 +38,6 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _OPTIONAL = ("category", "user_id", "anonymous_id", "session_id", "target_type", "target_id", "feature", "source")
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:", re.ASCII)
 _EMPTY = re.compile(rb"\{\s*\}")
-_TAILS = {20: ".000000Z", 24: "000Z", 27: "Z"}  # the length of a UTC time → what its Z becomes
 _ENDS = frozenset({"ZZ", ".Z"})  # what follows the seconds, and what ends the time
 _NEWLINE, _COLON, _OPENS, _CLOSES, _QUOTE = b'\n:{}"'
 _OPTIONS: dict[str, Any] = {"forbid_unknown_fields": True, "omit_defaults": True, "gc": False, "kw_only": True}
@@ -91,7 +90,7 @@ class Lane:
             return False
         places = (begins + start).tolist()
         for event, ts, here in zip(events, stamps, places, strict=True):
-            event.ts = ts[:-1] + _TAILS[len(ts)]
+            event.ts = ts[:-1] + times.TAILS[len(ts)]
             event.seq = here
         given = self._categorise(events)
         lines = list(map(encode, events))
@@ -115,7 +114,7 @@ class Lane:
                 continue
             usual = _in_time([event.ts], self._judge.moment) and event.user_id not in PLACEHOLDERS
             if usual and self._is_plain(line) and not _EMPTY.search(line) and self._harmless([event]):
-                event.ts = event.ts[:-1] + _TAILS[len(event.ts)]
+                event.ts = event.ts[:-1] + times.TAILS[len(event.ts)]
                 event.seq = here
                 given = self._categorise([event])
                 stored = encode(event)
@@ -174,7 +173,7 @@ def _in_time(stamps: list[str], moment: Moment) -> bool:
     Minutes repeat, so few of them are looked at closely; the rest of each time is seconds, perhaps a fraction, and Z.
     """
     minutes = {ts[:17] for ts in stamps}
-    if not ({ts[19:20] + ts[-1:] for ts in stamps} <= _ENDS and set(map(len, stamps)) <= _TAILS.keys()):
+    if not ({ts[19:20] + ts[-1:] for ts in stamps} <= _ENDS and set(map(len, stamps)) <= times.TAILS.keys()):
         return False
     try:
         deque(map(datetime.fromisoformat, stamps), maxlen=0)

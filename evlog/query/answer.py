@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from evlog.query.ask import Question
     from evlog.query.result import Kind
 
+ABSENT = "(none)"  # the group of events that lack the key
 _ALL = 2**31
 _ONE_GROUP = "CREATE TEMP TABLE groups AS SELECT '' AS grp, '' AS label, 1 AS place, FALSE AS withheld"
 _GROUPS = """
@@ -92,21 +93,22 @@ def result(
     """
     grouped = question.scope.by is not None
     events, userless = read or _read(question)
+    kept = [tuple(row) for row in rows]
     return Result(
         report=name,
         columns=(*((Column("group"),) if grouped else ()), *columns),
-        rows=tuple(tuple(row) if grouped else tuple(row[1:]) for row in rows),
+        rows=tuple(row if grouped else row[1:] for row in kept),
         as_of=question.window.as_of,
         params=_params(question, options or {}),
         summary=dict(summary or {}),
         summary_kinds=dict(kinds or {}),
-        definition=_definition(question, rule, definition or {}, userless),
+        definition=_definition(question, rule, definition or {}, userless=userless, withheld=withheld),
         events_read=events,
         complete=question.window.complete if complete is None else complete,
         marks=frozenset(marks),
         partial=frozenset(partial),
         partial_means=partial_means,
-        notes=(*_empty(question, events), *_withheld(question, withheld), *notes),
+        notes=(*_empty(question, events), *_ungrouped(question, kept), *_withheld(question, withheld), *notes),
     )
 
 
@@ -137,7 +139,9 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _definition(question: Question, rule: str, more: Mapping[str, Any], userless: int) -> dict[str, Any]:
+def _definition(
+    question: Question, rule: str, more: Mapping[str, Any], *, userless: int, withheld: int
+) -> dict[str, Any]:
     window, newest = question.window, span.newest(question.engine, question.snapshot, until=question.window.until)
     return {
         "zone": window.tz,
@@ -148,19 +152,30 @@ def _definition(question: Question, rule: str, more: Mapping[str, Any], userless
         "newest_event": newest,
         "quarantined": question.scope.quarantined,
         "events_without_user": userless,
+        **({"withheld": withheld} if question.scope.min_users else {}),
     }
 
 
 def _empty(question: Question, events: int) -> list[str]:
-    """A note where the range holds no event: which days the store does hold."""
-    days, window = question.snapshot.days, question.window
+    """A note where nothing was counted: which days the store does hold, or what no event fits."""
+    days, window, where = question.snapshot.days, question.window, question.scope.where
     if not days:
         return ["the store holds no event yet: evlog ingest FILE"]
-    if events or any(window.first <= day <= window.last for day in days):
+    if events:
         return []
+    if any(window.first <= day <= window.last for day in days):
+        asked = " and ".join(map(str, where))
+        return [f"no event fits: {asked} (a value is all that follows the operator, quotes too)"] if where else []
     return [
         f"no event from {window.first} to {window.last}: the store holds {days[0]} to {days[-1]}; try --as-of latest"
     ]
+
+
+def _ungrouped(question: Question, rows: Sequence[tuple[Any, ...]]) -> list[str]:
+    """A note where no event has the key of the break-down: it may be misspelt."""
+    if question.scope.by is None or {row[0] for row in rows} != {ABSENT}:
+        return []
+    return [f"no event has {question.scope.by}: all are {ABSENT}"]
 
 
 def _withheld(question: Question, count: int) -> list[str]:

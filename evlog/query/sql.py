@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from evlog.engine import USUAL, connect
+from evlog.engine import USUAL, EngineError, Table, connect
 from evlog.query import view
 from evlog.query.result import Column, Result
 from evlog.store.snapshot import steady
@@ -15,11 +15,13 @@ from evlog.store.snapshot import steady
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evlog.engine import Engine, Limits, Table
+    from evlog.engine import Engine, Limits
     from evlog.query.result import Kind
     from evlog.store.layout import Store
     from evlog.store.snapshot import Snapshot
 
+_HINT = "the view is events; its columns: evlog sql 'DESCRIBE events'; a property: properties->>'NAME'"
+_EXPLAINED = ("explain_key", "explain_value")
 _SET = {
     "segments": "SET VARIABLE segments = $value",
     "bases": "SET VARIABLE bases = $value",
@@ -46,7 +48,7 @@ def _select(snapshot: Snapshot, *, text: str, as_of: datetime, limits: Limits) -
     with connect(limits) as engine:
         _offer(engine, snapshot)
         engine.lock([*snapshot.segments, *snapshot.parts])
-        found = engine.select(text)
+        found = _readable(_told(engine, text))
     return Result(
         report="sql",
         columns=tuple(Column(name, _kind(kind)) for name, kind in zip(found.names, found.types, strict=True)),
@@ -54,6 +56,22 @@ def _select(snapshot: Snapshot, *, text: str, as_of: datetime, limits: Limits) -
         as_of=as_of,
         params={"sql": text},
     )
+
+
+def _told(engine: Engine, text: str) -> Table:
+    """The answer; where the engine has none, the error says what can be asked for."""
+    try:
+        return engine.select(text)
+    except EngineError as error:
+        raise EngineError(str(error), hint=error.hint or _HINT) from error
+
+
+def _readable(found: Table) -> Table:
+    """An explanation with a row for each line of its drawing, which is one long text otherwise; else as it is."""
+    if found.names != _EXPLAINED:
+        return found
+    lines = [line for _, drawing in found.rows for line in str(drawing).splitlines()]
+    return Table(("plan",), ("VARCHAR",), [(line,) for line in lines])
 
 
 def _offer(engine: Engine, snapshot: Snapshot) -> None:

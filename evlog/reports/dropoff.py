@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -77,6 +78,8 @@ _READ = """
 SELECT count(DISTINCT seq), count(DISTINCT seq) FILTER (userless AND in_range)
 FROM   acts
 """
+_SEEN_TYPES = "SELECT DISTINCT event_type FROM seen ORDER BY event_type"
+_FITTED = "SELECT coalesce(bool_or(starts), FALSE), coalesce(bool_or(completes), FALSE) FROM acts"
 _COLUMNS = (
     Column("target_id"),
     Column("started", "count"),
@@ -99,7 +102,9 @@ _APART = "in the manner of dreamtree: starters and completers of the range count
 def report(
     question: Question,
     *,
-    start: Annotated[str | None, "event type that starts a target (default: the pairs of the plan)"] = None,
+    start: Annotated[
+        str | None, "event type that starts a target (default: the pairs of the plan, else by name)"
+    ] = None,
     complete: Annotated[str | None, "event type that completes it"] = None,
     target_type: Annotated[str | None, "only targets of this type"] = None,
     abandon_after: Annotated[str | None, "how long an open start is in progress (default 24h, or the plan's)"] = None,
@@ -108,7 +113,9 @@ def report(
     like: Annotated[Literal["dreamtree"] | None, "dreamtree: starters and completers apart, in any order"] = None,
 ) -> Result:
     """Starters, completers and drop-off of each target."""
-    pairs = _pairs(question, start, complete, abandon_after)
+    pairs = _pairs(question, start, complete)
+    if abandon_after is not None:
+        pairs = tuple(replace(pair, abandon_after=duration(abandon_after)) for pair in pairs)
     _read(question, pairs, target_type=target_type, cut=cut)
     withheld = answer.group(question)
     found = question.engine.rows(_TARGETS_APART if like else _TARGETS)
@@ -121,29 +128,55 @@ def report(
         rows=rows,
         rule=_APART if like else _rule(pairs, cut=cut),
         options={
-            "pairs": [f"{pair.start} -> {pair.complete}" for pair in pairs],
+            "pairs": _named(pairs),
             "target_type": target_type,
             "cut": cut,
             "warn": warn,
             "like": like,
         },
         summary=_summary(rows),
+        definition={"pairs": _named(pairs)},
         read=question.engine.rows(_READ)[0],
         withheld=withheld + len(found) - len(kept),
         marks=[number for number, row in enumerate(rows) if row[6] is not None and row[6] >= warn],
+        notes=_unfitted(question, start, complete),
     )
 
 
-def _pairs(question: Question, start: str | None, complete: str | None, abandon_after: str | None) -> tuple[Pair, ...]:
-    """The pairs asked for, else the plan's."""
-    if (start is None) != (complete is None):
+def _pairs(question: Question, start: str | None, complete: str | None) -> tuple[Pair, ...]:
+    """The pairs asked for, else the plan's, else those that event types give away by their names."""
+    if start and complete:
+        return (Pair(start, complete),)
+    if start or complete:
         raise UsageError("--start and --complete go together", hint="give both, or neither for the pairs of the plan")
-    pairs = (Pair(start, complete),) if start and complete else question.scope.pairs
+    pairs = question.scope.pairs or _by_name(question)
     if not pairs:
-        raise UsageError("the plan names no start and complete pair", hint="give --start TYPE --complete TYPE")
-    if abandon_after is None:
-        return pairs
-    return tuple(Pair(pair.start, pair.complete, duration(abandon_after)) for pair in pairs)
+        raise UsageError(
+            "the plan names no start and complete pair, and no event types are named like one",
+            hint="give --start TYPE --complete TYPE",
+        )
+    return pairs
+
+
+def _by_name(question: Question) -> tuple[Pair, ...]:
+    """The pairs that `plan infer` would write down: `x_start` and `x_complete`, `x_open` and `x_submit` and the like."""
+    from evlog.event.infer import infer
+
+    seen = question.rows(_SEEN_TYPES, reach=Reach(None, None))
+    found = infer({"event_type": name} for (name,) in seen).pairs
+    return tuple(Pair(pair.start, pair.complete) for pair in found.values())
+
+
+def _named(pairs: tuple[Pair, ...]) -> list[str]:
+    return [f"{pair.start} -> {pair.complete}" for pair in pairs]
+
+
+def _unfitted(question: Question, start: str | None, complete: str | None) -> list[str]:
+    """A note where there is no event of a type that was asked for: it may be misspelt."""
+    if start is None:
+        return []
+    fitted = question.engine.rows(_FITTED)[0]
+    return [f"no event is a {name}" for name, known in zip((start, complete), fitted, strict=True) if not known]
 
 
 def _read(question: Question, pairs: tuple[Pair, ...], *, target_type: str | None, cut: bool) -> None:

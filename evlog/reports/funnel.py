@@ -43,7 +43,7 @@ COLUMNS = (
 )
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
 _TICK = timedelta(microseconds=1)
-NONE, OTHER = "(none)", "(other)"
+NONE, OTHER = answer.ABSENT, "(other)"
 
 _TAKEN = """
 WITH told AS (
