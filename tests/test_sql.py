@@ -55,6 +55,24 @@ def test_what_reads_is_answered(store, text, rows):
     assert ask(store, text).rows == rows
 
 
+def test_an_explanation_has_a_row_for_each_line(store):
+    told = ask(store, "EXPLAIN SELECT count(*) FROM events")
+    assert [column.name for column in told.columns] == ["plan"]
+    assert len(told.rows) > 5
+    assert not [line for (line,) in told.rows if "\n" in line or len(line) > 200]
+
+
+@pytest.mark.parametrize("text", ["SELECT 1 FROM event", "SELECT plan FROM events", "SELEC 1"])
+def test_an_error_says_what_can_be_asked_for(store, text):
+    with pytest.raises(EngineError) as told:
+        ask(store, text)
+    assert "\n" not in str(told.value)
+    assert (
+        told.value.hint
+        == "the view is events; its columns: evlog sql 'DESCRIBE events'; a property: properties->>'NAME'"
+    )
+
+
 def test_the_view_has_the_columns_that_are_promised(store):
     assert [column.name for column in ask(store, "SELECT * FROM events").columns] == COLUMNS
     assert [row[0] for row in ask(store, "DESCRIBE events").rows] == COLUMNS
@@ -67,7 +85,7 @@ def test_the_view_has_the_columns_that_are_promised(store):
     "text", ["EXPLAIN SELECT 1", "explain /* x */ analyze FROM events", "EXPLAIN (FORMAT json) SELECT 1"]
 )
 def test_plans_are_shown(store, text):
-    assert ask(store, text).columns[0].name == "explain_key"
+    assert ask(store, text).columns[0].name == "plan"
 
 
 def test_an_empty_store_has_an_empty_view(tmp_path):
