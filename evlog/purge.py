@@ -62,7 +62,7 @@ def plan(store: Store, *, before: date) -> Plan:
     days = store.days()
     found = tuple(_day(store, day) for day in days if day < before)
     old = sum(_is_old(body, before) for file in quarantine.files(store) for body in (r.body for r in file.read()))
-    return Plan(before, found, old, len(days), _newest_received(store, days))
+    return Plan(before, found, old, len(days), journal.last_received(store) or None)
 
 
 def apply(store: Store, before: date, *, wait: float | None = 0.0) -> Plan:
@@ -124,8 +124,3 @@ def _cleared(store: Store, before: date) -> list[str]:
     lonely = [name for name in durable.files(store.quarantine, ".ids") if name not in whole]
     told = ((name, segment_name(name)) for name in lonely)
     return [f"quarantine/{name}" for name, said in told if said is not None and said.received_at.date() < before]
-
-
-def _newest_received(store: Store, days: list[date]) -> str | None:
-    names = (segment_name(name) for day in days[-7:] for name in durable.files(store.segments(day), ".ndjson"))
-    return max((name.received for name in names if name is not None), default=None)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from evlog.store import ids, journal, quarantine, snapshot, tombstones
+from evlog.store.layout import SegmentName
 
 if TYPE_CHECKING:
     from datetime import date
@@ -54,7 +55,7 @@ def status(store: Store, *, now: datetime) -> Status:
     known = tombstones.load(store)
     hot = sum(_count(store, segment.day, segment.name.file(".ids")) for segment in seen.hot)
     cold = sum(_count(store, part.day, "part.ids") for part in seen.cold)
-    received = max((segment.name.received_at for segment in seen.hot), default=None)
+    received = journal.last_received(store)
     return Status(
         events=hot + cold,
         hot_events=hot,
@@ -65,7 +66,7 @@ def status(store: Store, *, now: datetime) -> Status:
         first_day=seen.days[0] if seen.days else None,
         last_day=seen.days[-1] if seen.days else None,
         newest_event=newest,
-        last_received=received,
+        last_received=SegmentName(0, received, 0).received_at if received else None,
         users_5m=five,
         users_30m=thirty,
         rejects=dict(sorted(Counter(found.code for found in quarantine.rejects(store)).items())),

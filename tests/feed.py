@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evlog.store.layout import Store
     from evlog.store.quarantine import Rejected
 
-NOW = datetime(2026, 3, 10, 12)  # noqa: DTZ001 - naive UTC
+NOW = datetime(2026, 3, 10, 12)
 OPEN = Rules(plan=Plan.open())
 NOBODY = Tombstones(bytes(32), frozenset(), None, ())
 

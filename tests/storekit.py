@@ -27,7 +27,7 @@ from evlog.query import view
 from evlog.store import layout, snapshot
 from evlog.verify import verify
 
-NOW = datetime(2026, 1, 20, 12)  # noqa: DTZ001 - naive UTC
+NOW = datetime(2026, 1, 20, 12)
 RULES = Rules(plan=Plan.open())
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # what is not about durability need not wait for a disk
 ONE_PROCESS = Options(workers=1)
@@ -124,8 +124,11 @@ def here(root: Path, command: str, *args: str, told: Any = lambda number: None) 
     if command == "compact":
         compact.run(store, before=date.fromisoformat(args[0]))
     elif command == "merge":
-        compact._MANY = 2
-        compact.run(store, before=date.fromisoformat(args[0]))
+        many, compact._MANY = compact._MANY, 2
+        try:
+            compact.run(store, before=date.fromisoformat(args[0]))
+        finally:
+            compact._MANY = many
     elif command == "purge":
         purge.apply(store, date.fromisoformat(args[0]))
     elif command == "delete":

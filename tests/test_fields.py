@@ -4,7 +4,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evlog.event import fields
@@ -163,7 +163,7 @@ def test_courses_modules_and_lessons_are_targets_and_stay_properties(event, targ
         {"consent": "denied"}, {"consent": "withdrawn"}, {"consent": "revoked"}, {"consent": "off"},
         {"consent": {"given": False}}, {"consent": {"granted": "no"}}, {"consent": {"analytics_storage": "denied"}},
         {"consent": {"analytics": {"granted": False}}}, {"consent_given": False}, {"consentGiven": "0"},
-        {"consent_given": True, "privacy": {"consent_given": False}}, {"consent": {"analytics": False, "given": True}},
+        {"consent_given": True, "privacy": {"consent_given": False}}, {"consent": True, "consentGiven": False}, {"consent": {"analytics": False, "given": True}},
     ],
 )  # fmt: skip
 def test_a_refusal_anywhere_wins(said):
@@ -240,6 +240,7 @@ names = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, values, max_size=6))
 def test_every_scalar_of_an_event_is_found_again(event):
     """Nothing a line says is lost: each value is a field, a property, in context, or was counted as a conflict."""

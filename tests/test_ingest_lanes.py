@@ -106,7 +106,7 @@ keys = (
     | texts
 )
 flat = st.dictionaries(keys, scalars, max_size=4)
-optional = {name: texts | scalars for name in columns[1:]} | {
+optional = dict.fromkeys(columns[1:], texts | scalars) | {
     "properties": flat | st.dictionaries(keys, values, max_size=3) | scalars,
     "context": flat | scalars,
     "seq": st.integers(0, 9),
@@ -177,7 +177,8 @@ ODD = [
     PLAIN[:-1] + b',"properties":{"a":1,"a":1}}', PLAIN[:-1] + b',"properties":null}', PLAIN + b"," + PLAIN,
     PLAIN[:-1] + b',"properties":{"x":1e15,"y":1E5,"z":-0,"w":1.0,"v":0.10}}', PLAIN[:-1] + b',"properties":{"a":"{}"}}',
     PLAIN.replace(b"10:00:00Z", b"24:00:00Z"), PLAIN.replace(b"10:00:00Z", b"23:59:60Z"), b"{}", b"[]", b"", b"}", b"{",
-    PLAIN[:-1] + b',"user_id":"none"}', PLAIN.replace(b'"ann"', b'"bob"'), PLAIN.replace(b'"a"', b'""'),
+    PLAIN.replace(b'"ann"', b'"none"'),
+    PLAIN[:-1] + b',"properties":{"note":"a@b.de"}}', PLAIN.replace(b'"ann"', b'"bob"'), PLAIN.replace(b'"a"', b'""'),
     PLAIN[:-1] + b',"properties":{"courseId":"c","anonymousId":"z"}}', PLAIN[:-1] + b',"courseId":"c"}',
     PLAIN[:-1] + b',"properties":{"name":"x"}}', PLAIN[:-1] + b',"context":{"ip":"1.2.3.4"}}', b"[" + PLAIN + b"]",
 ]  # fmt: skip
@@ -195,7 +196,7 @@ def test_odd_lines_among_plain_ones(way):
 @pytest.mark.parametrize("way", PARSERS)
 def test_lines_that_only_together_look_right(way):
     """Two torn lines that make one event when joined, and two events on one line: the count of events is right."""
-    torn = PLAIN.replace(b'"ann"', b'"}'), b'{"' + PLAIN[PLAIN.index(b', "category"') :]
+    torn = PLAIN[: PLAIN.index(b'"ann"')] + b'"}', b'{"' + PLAIN[PLAIN.index(b', "category"') :]
     for glued in (PLAIN + b"," + PLAIN, PLAIN + b" ,  " + PLAIN):
         parsed = both(b"\n".join([glued, *torn]) + b"\n", way)
         assert parsed.tally.rejected == 3

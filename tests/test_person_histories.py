@@ -76,7 +76,7 @@ def told(place: str, number: int, user: str) -> dict[str, Any] | bytes:
     }[place]()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     USERS,
     st.lists(st.lists(st.sampled_from(PLACES), min_size=1, max_size=8), min_size=1, max_size=3),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import storekit as kit
 from storekit import DAY_1, DAY_2, NOW, event
 
+from evlog import purge
 from evlog.status import status
 from evlog.store import layout
 
@@ -32,7 +33,7 @@ def test_it_counts_what_is_there(tmp_path: Path) -> None:
     assert (told.events, told.hot_events, told.cold_events) == (3, 2, 1) == (len(kit.rows(store)), 2, 1)
     assert (told.segments, told.parts, told.to_compact) == (2, 1, 2)
     assert (told.first_day, told.last_day) == (DAY_1, DAY_2)
-    assert told.newest_event == datetime(2026, 1, 6, 10)  # noqa: DTZ001 - naive UTC
+    assert told.newest_event == datetime(2026, 1, 6, 10)
     assert told.last_received == NOW + timedelta(seconds=1)
     assert told.rejects == {"bad_json": 2, "id_conflict": 1}
     assert (told.erased_users, told.purged_before, told.unapplied) == (1, None, 0)
@@ -49,3 +50,13 @@ def test_who_is_here_now(tmp_path: Path) -> None:
         kit.ingest(store, {**event(name, user=name), "ts": f"{NOW - timedelta(minutes=minutes)}Z".replace(" ", "T")})
     told = status(store, now=NOW)
     assert (told.users_5m, told.users_30m) == (2, 4)
+
+
+def test_the_last_receipt_outlives_compaction(tmp_path: Path) -> None:
+    """Every commit carries it on, so that the clock can be held against it when no segment is left."""
+    store = layout.create(tmp_path / "s")
+    kit.ingest(store, event("1"))
+    kit.here(store.root, "compact", str(DAY_2))
+    told = status(store, now=NOW)
+    assert (told.segments, told.last_received) == (0, NOW)
+    assert purge.plan(store, before=DAY_1).newest_received == layout.received_text(NOW)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evlog.errors import UsageError
@@ -12,6 +12,7 @@ from evlog.event.reject import Rejected
 
 T = "2026-01-05T08:00:00.000000Z"
 S = 1767600000  # the same instant
+EPOCH = datetime(1970, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_digits_below_a_microsecond_are_cut_and_the_original_is_told(came, told,
         "2026-00-10T00:00:00Z", "2026-01-32T00:00:00Z", "0000-01-01T00:00:00Z", "2026-01-05T12:30:60Z",
         "2026-01-05T08:00:00+24:00", "2026-01-05T08:00:00+02:60", "2026-01-05T08:00:00+2", "2026-01-05T08:00:00 CET",
         "2026-01-05T08:00:00ZZ", "2026-01-05T08:00:00.Z", "2026-01-05T08:00:00.1234567890123Z", "2026-W01-1T08:00:00Z",
-        "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00", "２０２６-01-05T08:00:00Z", "2026-01-05T08:00:00Z\n;",
+        "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00", "\uff12026-01-05T08:00:00Z", "2026-01-05T08:00:00Z\n;",
         "17/May/2015:10:05:03 +0000", "Mon, 05 Jan 2026 08:00:00 GMT", "1767600000s", "-1767600000", "+1767600000",
         "1.7676e9", "0x69", "946684799", "NaN", "Infinity", "True",
         0, 1, -1, 946_684_799, -S, 20260105, 1e30, float("inf"), float("nan"), 10**25, 4_102_444_800, 0.5,
@@ -124,6 +125,7 @@ def test_anything_else_is_a_bad_time(came):
 instants = st.datetimes(datetime(2000, 1, 2), datetime(2099, 12, 30))
 
 
+@settings(deadline=None)
 @given(instants, st.integers(-14 * 60, 14 * 60), st.sampled_from(["T", " ", "t"]))
 def test_any_offset_names_the_same_instant(moment, minutes, between):
     zone = timezone(timedelta(minutes=minutes))
@@ -133,9 +135,10 @@ def test_any_offset_names_the_same_instant(moment, minutes, between):
     assert found == times.Instant(moment.isoformat(timespec="microseconds") + "Z")
 
 
+@settings(deadline=None)
 @given(instants)
 def test_any_epoch_is_told_apart_by_its_size(moment):
-    micros = (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+    micros = (moment - EPOCH) // timedelta(microseconds=1)
     told = moment.isoformat(timespec="microseconds") + "Z"
     assert times.read(micros).text == told
     assert times.read(str(micros * 1000)).text == told
@@ -143,15 +146,14 @@ def test_any_epoch_is_told_apart_by_its_size(moment):
     assert times.read(micros // 1_000_000).text == moment.isoformat(timespec="seconds") + ".000000Z"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.integers() | st.floats() | st.from_regex(r"\A[0-9TtZz:. +,-]{1,40}\Z"))
 def test_whatever_comes_gives_a_canonical_time_or_a_bad_time(came):
     try:
         found = times.read(came)
     except Rejected as refused:
-        assert refused.code == "bad_time"
-    else:
-        assert times.read(found.text).text == found.text
-        assert len(found.text) == len(T)
+        found = refused.code
+    assert found == "bad_time" or (times.read(found.text).text == found.text and len(found.text) == len(T))
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ class Stream:
             if data[:2] in _UTF16 or b"\0" in data[:2]:
                 hint = "convert it first: iconv -f UTF-16 -t UTF-8"
                 raise SourceError(f"{self.source.name} is UTF-16, not UTF-8", hint=hint)
-            data = data.removeprefix(_BOM)
+            data = data.removeprefix(_BOM) or self.read(size)
         return data
 
     def position(self) -> int:

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from evlog.query.ask import Question
     from evlog.query.result import Kind
+    from evlog.query.where import Condition
 
 ABSENT = "(none)"  # the group of events that lack the key
 _ALL = 2**31
+_QUOTES = ("'", '"')
 _ONE_GROUP = "CREATE TEMP TABLE groups AS SELECT '' AS grp, '' AS label, 1 AS place, FALSE AS withheld"
 _GROUPS = """
 CREATE TEMP TABLE groups AS
@@ -146,9 +148,9 @@ def _definition(
     return {
         "zone": window.tz,
         "window": f"{window.first} to {window.last}",
-        "as_of": window.as_of,
         "rule": rule,
         **more,
+        "as_of": window.as_of,
         "newest_event": newest,
         "quarantined": question.scope.quarantined,
         "events_without_user": userless,
@@ -164,11 +166,16 @@ def _empty(question: Question, events: int) -> list[str]:
     if events:
         return []
     if any(window.first <= day <= window.last for day in days):
-        asked = " and ".join(map(str, where))
-        return [f"no event fits: {asked} (a value is all that follows the operator, quotes too)"] if where else []
+        return [f"no event fits: {' and '.join(map(str, where))}{_quotes(where)}"] if where else []
     return [
         f"no event from {window.first} to {window.last}: the store holds {days[0]} to {days[-1]}; try --as-of latest"
     ]
+
+
+def _quotes(where: Sequence[Condition]) -> str:
+    """What to say of conditions whose values stand in quotes, as a shell or SQL would have them."""
+    quoted = any(value[:1] in _QUOTES and value[:1] == value[-1:] for part in where for value in part.values if value)
+    return " (quotes belong to the value: leave them out)" if quoted else ""
 
 
 def _ungrouped(question: Question, rows: Sequence[tuple[Any, ...]]) -> list[str]:

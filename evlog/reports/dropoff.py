@@ -159,7 +159,7 @@ def _pairs(question: Question, start: str | None, complete: str | None) -> tuple
 
 
 def _by_name(question: Question) -> tuple[Pair, ...]:
-    """The pairs that `plan infer` would write down: `x_start` and `x_complete`, `x_open` and `x_submit` and the like."""
+    """The pairs that `plan infer` would write down: `x_start` and `x_complete`, `x_open` and `x_submit`, the like."""
     from evlog.event.infer import infer
 
     seen = question.rows(_SEEN_TYPES, reach=Reach(None, None))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from evlog.errors import StoreDamaged, WriteFailed
 from evlog.store import durable, locks
-from evlog.store.layout import FOLDERS
+from evlog.store.layout import FOLDERS, segment_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,6 +45,7 @@ class Record:
     why: str
     renames: tuple[tuple[str, str], ...]
     unlinks: tuple[str, ...]
+    received: str = ""  # the newest `received_at` that the store ever saw, as names of segments spell it
 
 
 class Staging:
@@ -101,10 +102,18 @@ def staging(store: Store) -> Iterator[Staging]:
         yield staged
     finally:
         staged.drop()
-        os.close(fd)
-        needed = f"staging/{path.name}/"
+        _leave(store, path, fd)
+
+
+def _leave(store: Store, path: Path, fd: int) -> None:
+    """Remove a staging folder of one's own, unless recovery needs it, and then let go of it."""
+    needed = f"staging/{path.name}/"
+    try:
         if not any(source.startswith(needed) for record in unapplied(store) for source, _ in record.renames):
-            shutil.rmtree(path, ignore_errors=True)
+            with locks.staging(store):  # a sweep finds all of it, or nothing
+                shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(fd)
 
 
 def newest(store: Store) -> int:
@@ -134,7 +143,10 @@ def commit(
     """
     store = staged.store
     batch = newest(store) + batches
-    record = Record(batch, why, tuple((staged.relative(name), to) for name, to in renames), tuple(unlinks))
+    moves = tuple((staged.relative(name), to) for name, to in renames)
+    names = (segment_name(to.rpartition("/")[2]) for _, to in moves)
+    received = max([last_received(store), *(name.received for name in names if name is not None)])
+    record = Record(batch, why, moves, tuple(unlinks), received)
     staged.sync()
     durable.sync_folder(staged.path)
     for folder in {(store.root / target).parent for _, target in record.renames}:
@@ -147,6 +159,17 @@ def commit(
             raise Unfinished(str(error)) from error
         raise
     return batch
+
+
+def last_received(store: Store) -> str:
+    """The newest `received_at` that the store ever saw, as names of segments spell it; empty where it saw none."""
+    last = max((name for name in durable.files(store.journal, "") if _number(name)), default="")
+    for suffix in (".json", ".done"):
+        try:
+            return _read((store.journal / last).with_suffix(suffix)).received if last else ""
+        except FileNotFoundError:
+            continue  # applied meanwhile
+    return ""
 
 
 def replaced_since(store: Store, batch: int) -> bool:
@@ -182,7 +205,13 @@ def recover(store: Store) -> int:
 
 
 def _write(store: Store, record: Record) -> None:
-    body = {"batch": record.batch, "why": record.why, "renames": record.renames, "unlinks": record.unlinks}
+    body = {
+        "batch": record.batch,
+        "why": record.why,
+        "renames": record.renames,
+        "unlinks": record.unlinks,
+        "received": record.received,
+    }
     durable.replace_whole(_path(store, record.batch), json.dumps(body).encode() + b"\n")
 
 
@@ -190,7 +219,8 @@ def _read(path: Path) -> Record:
     try:
         body = json.loads(durable.read(path))
         renames = tuple((str(source), str(target)) for source, target in body["renames"])
-        record = Record(int(body["batch"]), str(body["why"]), renames, tuple(map(str, body["unlinks"])))
+        unlinks = tuple(map(str, body["unlinks"]))
+        record = Record(int(body["batch"]), str(body["why"]), renames, unlinks, str(body.get("received", "")))
         ours = all(map(_is_inside, (*(name for pair in renames for name in pair), *record.unlinks)))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreDamaged(f"{path} is not a commit record") from error
