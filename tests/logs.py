@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FIELDS = ("event_id", "category", "anonymous_id", "session_id", "target_type", "target_id", "feature", "source")
 ORDER = ("event_type", "event_id", "ts", "category", "user_id", *FIELDS[2:], "properties", "context", "seq")
-RECEIVED = datetime(2030, 1, 1)  # noqa: DTZ001 - naive UTC
+RECEIVED = datetime(2030, 1, 1)
 EMPTY = "000000000000-20300101T000000S000000Z-0.ndjson"
 
 

@@ -44,7 +44,7 @@ def test_what_cannot_be_honoured_is_refused(tmp_path: Path, setting: str) -> Non
     plan(tmp_path, setting)
     answer = run(tmp_path, "funnel", "both", "--all-time")
     assert answer.returncode == 2
-    assert setting.split(" ")[0] in answer.stderr
+    assert setting.split(" ", maxsplit=1)[0] in answer.stderr
 
 
 def test_what_it_says_of_the_usual_is_fine(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from evlog.cli.app import loaded
 from evlog.cli.run import run
 from evlog.cli.table import COMMANDS
 
-NOW = datetime(2026, 3, 10, 12, 30, 15, 999)  # noqa: DTZ001 - naive UTC
+NOW = datetime(2026, 3, 10, 12, 30, 15, 999)
 PLAN = """
 inactive = ["ping"]
 

@@ -100,6 +100,6 @@ def test_a_column_of_numbers_shares_its_decimals():
 
 
 def test_instants_and_flags():
-    moment = datetime(2026, 3, 1, 4, 5, 6, 789)  # noqa: DTZ001
+    moment = datetime(2026, 3, 1, 4, 5, 6, 789)
     assert (human.instant(moment), human.instant(moment, short=True)) == ("2026-03-01 04:05:06", "2026-03-01 04:05")
     assert (human.flag(value=True), human.flag(value=0)) == ("yes", "no")

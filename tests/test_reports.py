@@ -1,7 +1,5 @@
 """Every report: its cases (tests/cases), and its numbers against brute force."""
 
-# ruff: noqa: DTZ001 - instants are naive UTC throughout
-
 import tomllib
 from datetime import date, datetime, timedelta
 from pathlib import Path

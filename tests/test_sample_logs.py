@@ -37,7 +37,7 @@ def unpacked(path: Path) -> bytes:
     return data
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     pass
 
 

@@ -1,7 +1,5 @@
 """`evlog sql`: one statement that reads is answered, everything else is refused and changes nothing."""
 
-# ruff: noqa: DTZ001 - instants are naive UTC throughout
-
 from datetime import date, datetime
 
 import logs

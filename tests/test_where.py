@@ -1,7 +1,5 @@
 """The language of `--where`: how it reads, what it means, and that nothing typed is ever part of the SQL."""
 
-# ruff: noqa: DTZ001 - instants are naive UTC throughout
-
 import re
 from datetime import date, datetime
 

@@ -1,7 +1,5 @@
 """The calendar: durations, dates, zones, weeks and windows."""
 
-# ruff: noqa: DTZ001 - instants are naive UTC throughout
-
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 

@@ -60,22 +60,20 @@ class Parser:
             chunk = bytes(data[start:stop])
             rest = self._lane.take(chunk, start, out) if self._lane is not None else range(chunk.count(b"\n"))
             if rest:
-                self._slow_lane(chunk.split(b"\n"), rest, start, number, piece, out)
+                here = replace(piece, line=number, offset=piece.offset + start - piece.start, start=start)
+                self._slow_lane(chunk.split(b"\n"), rest, here, out)
             number += chunk.count(b"\n")
             start = stop
 
-    def _slow_lane(
-        self, lines: list[bytes], rest: range | list[int], start: int, number: int, piece: Piece, out: Parsed
-    ) -> None:
-        """Hold each of the remaining lines against the judge."""
-        offset = start - piece.start + piece.offset
+    def _slow_lane(self, lines: list[bytes], rest: range | list[int], piece: Piece, out: Parsed) -> None:
+        """Hold each of the remaining lines against the judge; `piece` begins where the first of `lines` does."""
         at, before = 0, 0
         for index in rest:
             at += sum(len(line) + 1 for line in lines[before:index])
             before = index
             line = lines[index]
-            torn = piece.torn and start + at + len(line) + 1 == piece.stop
-            where = _Where(piece.source, number + index, offset + at, start + at, torn=torn)
+            torn = piece.torn and piece.start + at + len(line) + 1 == piece.stop
+            where = _Where(piece.source, piece.line + index, piece.offset + at, piece.start + at, torn=torn)
             if len(line) > self.rules.max_line:
                 self._overlong(_as_overlong(line, where), out)
             else:

@@ -18,7 +18,7 @@ _FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 VALUES = {
     "text": TEXT,
     "date": st.dates(date(1970, 1, 1), date(2100, 1, 1)),
-    "instant": st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001
+    "instant": st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)),
     "count": st.integers(-(2**63), 2**63 - 1),
     "number": _FLOATS,
     "rate": _FLOATS,
@@ -45,7 +45,7 @@ def results(draw, *, kinds=tuple(VALUES), least=0):
         report=draw(TEXT),
         columns=columns,
         rows=tuple(rows),
-        as_of=datetime(2026, 3, 31, 12, 30),  # noqa: DTZ001
+        as_of=datetime(2026, 3, 31, 12, 30),
         params=draw(facts),
         summary=draw(facts),
         definition=draw(facts),

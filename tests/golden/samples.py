@@ -4,12 +4,12 @@ from datetime import date, datetime, timedelta
 
 from evlog.query.result import Column, Result
 
-AS_OF = datetime(2026, 3, 31, 12, 30)  # noqa: DTZ001 - results carry naive UTC
+AS_OF = datetime(2026, 3, 31, 12, 30)
 DEFINITION = {
     "zone": "UTC",
     "window": "2026-03-22 to 2026-03-31",
     "counts": "distinct user_id after identity links",
-    "newest_event": datetime(2026, 3, 31, 12, 29, 58, 120000),  # noqa: DTZ001
+    "newest_event": datetime(2026, 3, 31, 12, 29, 58, 120000),
     "quarantined": 12,
     "without_user": 1034,
 }
@@ -115,12 +115,12 @@ HOSTILE = Result(
             "\x1b[31mred\x1b[0m\x07",
             2**53 + 1,
             0.5,
-            datetime(2026, 3, 1, 4, 5, 6),  # noqa: DTZ001
+            datetime(2026, 3, 1, 4, 5, 6),
             True,
             [3, 2, None],
             '{"b":1,"a":"\\u001b[2J"}',
         ),
-        ("=cmd|'/c calc'!A1", -5, None, datetime(2026, 3, 1, 4, 5, 6, 789000), False, [10], "[1,2]"),  # noqa: DTZ001
+        ("=cmd|'/c calc'!A1", -5, None, datetime(2026, 3, 1, 4, 5, 6, 789000), False, [10], "[1,2]"),
         ("a|b\nc\td\r\\", 0, 1e-9, None, None, None, None),
         ("[bold]not markup[/bold] :smile: `x` <b>", 1, float("nan"), None, True, [], '"text"'),
         ("\u202eevil\u2066\x9b1m\u2028", 1, 3.0, None, True, [1, 2, 3], "{}"),

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as everywhere
+EPOCH = datetime(1970, 1, 1)
 
 
 class Seen(NamedTuple):
