@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   := build/demo
 
-.PHONY: demo test check lint bench clean help
+.PHONY: demo test check lint torture bench clean help
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/'
@@ -27,6 +27,9 @@ lint: $(READY)   ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 check: lint test ## everything CI runs
+
+torture: $(READY) ## every fault at every point (an hour or so); what cannot run here is counted
+	EVLOG_TORTURE=1 $(BIN)/python -m pytest -s tests/test_crash.py tests/test_store_readers.py
 
 bench: $(READY)  ## measure against the peers (SIZE=small for a quick look)
 	$(BIN)/python tests/benchmarks/run.py --size $(or $(SIZE),full)

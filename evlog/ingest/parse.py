@@ -14,7 +14,7 @@ from evlog.ingest import fast, unread
 from evlog.ingest.block import KEPT_HEAD, Overlong
 from evlog.ingest.check import Erased, Judge, NoConsent, Untold
 from evlog.ingest.parsed import Parsed, Reject
-from evlog.ingest.rules import MAX_LINE_LIMIT
+from evlog.store.layout import LONGEST_LINE
 
 if TYPE_CHECKING:
     from evlog.ingest.block import Block, Buffer, Piece
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 64 << 10  # bytes of lines tried as one: small enough that a bad line spoils few
 _ENVELOPE = "events"
-_MOST_STORED = MAX_LINE_LIMIT - 128  # room for an id and a seq
+_MOST_STORED = LONGEST_LINE - 256  # room for an id, a seq and, in a merged segment, received_at
 
 
 class Parser:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from evlog.store.tombstones import Tombstones
 
 MAX_LINE = 1 << 20
-MAX_LINE_LIMIT = 16 << 20  # DuckDB reads no larger object
 _AHEAD, _SKEW = timedelta(hours=24), timedelta(minutes=5)
 
 Mapping = tuple[tuple[str, tuple[str, ...]], ...]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from evlog.store.layout import SEQ_BITS
+from evlog.store.layout import LONGEST_LINE, SEQ_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ SELECT event_id,
        END AS seq,
        CAST(CAST(ts AS TIMESTAMP) AS DATE) AS date
 FROM   read_json({segments}, format = 'newline_delimited', hive_partitioning = false,
-                 maximum_object_size = 9437184, columns = {{
+                 maximum_object_size = {longest}, columns = {{
            event_type: 'VARCHAR', event_id: 'VARCHAR', ts: 'VARCHAR', category: 'VARCHAR', user_id: 'VARCHAR',
            anonymous_id: 'VARCHAR', session_id: 'VARCHAR', target_type: 'VARCHAR', target_id: 'VARCHAR',
            feature: 'VARCHAR', source: 'VARCHAR', properties: 'VARCHAR', context: 'VARCHAR',
@@ -88,7 +88,7 @@ def _union(hot: Sequence[Segment], cold: Sequence[Part], reference: str) -> tupl
     pieces: list[str] = []
     params: dict[str, Any] = {}
     if hot:
-        pieces.append(_HOT.format(**names))
+        pieces.append(_HOT.format(**names, longest=LONGEST_LINE))
         params |= {
             "segments": [str(segment.path) for segment in hot],
             "bases": [segment.name.batch << SEQ_BITS for segment in hot],

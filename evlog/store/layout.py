@@ -20,6 +20,9 @@ FORMAT = 1
 SEQ_BITS = 26
 """`seq` of an event is BATCH * 2^26 + its ordinal in the batch."""
 
+LONGEST_LINE = 9 << 20
+"""No stored line is longer, in bytes: readers of segments set aside memory for two of them."""
+
 FOLDERS = ("events", "parquet", "ids", "quarantine", "journal", "staging", "tombstones", "locks")
 MARKER = "evlog.json"
 KEY, KEY_BYTES = "key", 32

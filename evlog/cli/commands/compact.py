@@ -34,8 +34,9 @@ def compact(
     shape, store = printing.shape(given), call.store()
     until = _until(call, before, all_days=all_days)
     if dry_run:
-        planned = compaction.plan(store, before=until).days
-        rows = [(one.day, None, len(one.segments), one.bytes_in, None) for one in planned]
+        planned = compaction.plan(store, before=until)
+        both = (*planned.days, *planned.merges)
+        rows = [(one.day, None, len(one.segments), one.bytes_in, None) for one in both]
     else:
         rows = [_row(one) for one in _run(call, until, maintaining.seconds(wait))]
     printing.emit(call, _result(call, rows, dry_run=dry_run, table=shape.table), shape)
