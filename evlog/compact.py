@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from evlog.store.snapshot import Part, Segment
     from evlog.store.tombstones import Tombstones
 
-_MEMORY = ("180MB", "360MB", "1GB")
+_MEMORY = ("160MB", "220MB", "400MB", "1GB")
 _MANY = 64  # small segments of an open day that are worth merging
 _SMALL = 4 << 20  # bytes: a merged segment grows past this and is then left alone
 _RELATIVE = re.compile(rb',"seq":(\d+)\}\n')  # the end of a line whose `seq` counts from its batch

@@ -122,7 +122,7 @@ class Engine:
             found: dict[str, np.ndarray[Any, Any]] = self._connection.execute(sql, dict(params or {})).fetchnumpy()
             return found
 
-    def batches(self, sql: str, *, rows: int = 65_536) -> Iterator[Any]:
+    def batches(self, sql: str, *, rows: int = 8_192) -> Iterator[Any]:
         """The rows of the answer as pyarrow record batches, streamed."""
         with _told():
             reader = self._connection.sql(sql).to_arrow_reader(rows)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evlog.person.mention import ERASED, Mention
@@ -87,6 +87,7 @@ VALUES = st.recursive(
 )
 
 
+@example(" ", None, 0)
 @given(st.text(min_size=1, max_size=10), VALUES, st.integers(0, 3))
 def test_nothing_is_left_after_taking_out(user: str, value: Any, depth: int) -> None:
     mention = Mention(user)

@@ -104,7 +104,8 @@ class Mention:
         return self.spoken(value) or self._theirs(value)
 
     def _in_text(self, text: str) -> bool:
-        return self.pattern.search(text.replace(ERASED, " ")) is not None  # what stands for the erased is nobody
+        # what stands for the erased is nobody, whatever the id
+        return any(self.pattern.search(piece) is not None for piece in text.split(ERASED))
 
     def _theirs(self, value: Any) -> bool:
         if isinstance(value, dict):

@@ -26,6 +26,7 @@ _MORE_TEXTS = (
     "anonymous_id", "session_id", "target_type", "target_id", "feature", "source", "properties", "context",
 )  # fmt: skip
 ROW_GROUP = 131_072
+_GROUP_BYTES = 24 << 20
 
 
 def schema() -> Any:
@@ -64,15 +65,16 @@ def write(path: Path, batches: Iterable[Any], *, covers: int) -> int:
 
 
 def _grouped(batches: Iterable[Any], pa: Any) -> Iterator[Any]:
-    """The batches as tables of about one row group."""
+    """The batches as tables of about one row group: so many rows, or so many bytes where rows are wide."""
     waiting: list[Any] = []
-    count = 0
+    count = size = 0
     for batch in batches:
         waiting.append(batch)
         count += batch.num_rows
-        if count >= ROW_GROUP:
+        size += batch.nbytes
+        if count >= ROW_GROUP or size >= _GROUP_BYTES:
             yield pa.Table.from_batches(waiting)
-            waiting, count = [], 0
+            waiting, count, size = [], 0, 0
     if waiting:
         yield pa.Table.from_batches(waiting)
 
