@@ -33,7 +33,7 @@ _RELATIVE = re.compile(rb',"seq":(\d+)\}\n')  # the end of a line whose `seq` co
 
 _USERS = """
 SELECT DISTINCT user_id
-FROM   day
+FROM   events
 WHERE  user_id IS NOT NULL
 ORDER BY user_id
 """
@@ -45,10 +45,10 @@ SELECT unnest($users) AS user_id,
 """
 
 _SORTED = """
-SELECT   day.* EXCLUDE (date), keys.user_key
-FROM     day
+SELECT   events.* EXCLUDE (date), keys.user_key
+FROM     events
 LEFT JOIN keys USING (user_id)
-ORDER BY keys.user_key NULLS LAST, day.ts, day.seq, day.event_id
+ORDER BY keys.user_key NULLS LAST, events.ts, events.seq, events.event_id
 """
 
 
@@ -158,10 +158,7 @@ def _sorted_part(staged: Staging, day: Day, known: Tombstones, *, covers: int) -
 
 def _write(connection: Engine, staged: Staging, day: Day, known: Tombstones, *, covers: int) -> int:
     """Sort the events of a partition into a staged part; how many there are."""
-    body, variables = view.view(day.segments, (day.part,) if day.part else ())
-    for name, value in variables.items():
-        connection.run(f"SET VARIABLE {name} = $value", {"value": value})
-    connection.run(f"CREATE OR REPLACE TEMP VIEW day AS {body}")
+    view.offer(connection, day.segments, (day.part,) if day.part else ())
     users = [str(user) for (user,) in connection.rows(_USERS)]
     connection.run(_KEYS, {"users": users, "keys": [known.user_key(user) for user in users]})
     rows = parts.write(staged.file("part"), connection.batches(_SORTED), covers=covers)

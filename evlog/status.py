@@ -90,10 +90,7 @@ def _recent(seen: Snapshot, now: datetime) -> tuple[datetime | None, int, int]:
     cold = [part for part in seen.cold if part.day >= since]
     params = {"now": now, "five": now - timedelta(minutes=5), "thirty": now - timedelta(minutes=30)}
     with engine.connect() as connection:
-        body, variables = view.view(hot, cold)
-        for name, value in variables.items():
-            connection.run(f"SET VARIABLE {name} = $value", {"value": value})
-        connection.run(f"CREATE OR REPLACE TEMP VIEW events AS {body}")
+        view.offer(connection, hot, cold)
         newest, five, thirty = connection.rows(_NOW, params)[0]
     return newest, five, thirty
 

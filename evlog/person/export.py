@@ -28,10 +28,7 @@ def export(store: Store, user: str) -> Table:
 
     def read(seen: Snapshot) -> Table:
         with engine.connect() as connection:
-            body, variables = view.view(seen.hot, seen.cold)
-            for name, value in variables.items():
-                connection.run(f"SET VARIABLE {name} = $value", {"value": value})
-            connection.run(f"CREATE OR REPLACE TEMP VIEW events AS {body}")
+            view.offer(connection, seen.hot, seen.cold)
             return connection.table(_THEIRS, {"user": user})
 
     return snapshot.steady(store, read)

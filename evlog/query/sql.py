@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 _HINT = "the view is events; its columns: evlog sql 'DESCRIBE events'; a property: properties->>'NAME'"
 _EXPLAINED = ("explain_key", "explain_value")
-_SET = {
-    "segments": "SET VARIABLE segments = $value",
-    "bases": "SET VARIABLE bases = $value",
-    "received": "SET VARIABLE received = $value",
-    "parts": "SET VARIABLE parts = $value",
-}
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(_WHOLE, "count"),
@@ -46,7 +40,7 @@ def select(store: Store, text: str, *, as_of: datetime, limits: Limits = USUAL) 
 
 def _select(snapshot: Snapshot, *, text: str, as_of: datetime, limits: Limits) -> Result:
     with connect(limits) as engine:
-        _offer(engine, snapshot)
+        view.offer(engine, snapshot.hot, snapshot.cold)
         engine.lock([*snapshot.segments, *snapshot.parts])
         found = _readable(_told(engine, text))
     return Result(
@@ -72,14 +66,6 @@ def _readable(found: Table) -> Table:
         return found
     lines = [line for _, drawing in found.rows for line in str(drawing).splitlines()]
     return Table(("plan",), ("VARCHAR",), [(line,) for line in lines])
-
-
-def _offer(engine: Engine, snapshot: Snapshot) -> None:
-    """Make the view `events`; it names its files through variables, since a view takes no parameters."""
-    body, variables = view.view(snapshot.hot, snapshot.cold)
-    for name, value in variables.items():
-        engine.run(_SET[name], {"value": value})
-    engine.run(f"CREATE TEMP VIEW events AS {body}")
 
 
 def _kind(type_name: str) -> Kind:

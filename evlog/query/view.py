@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from evlog.engine import Engine
     from evlog.store.snapshot import Part, Segment
 
 File = TypeVar("File", "Part", "Segment")
@@ -58,6 +59,12 @@ WHERE  FALSE
 """
 
 _NAMES = ("segments", "bases", "received", "parts")
+_SET = {
+    "segments": "SET VARIABLE segments = $value",
+    "bases": "SET VARIABLE bases = $value",
+    "received": "SET VARIABLE received = $value",
+    "parts": "SET VARIABLE parts = $value",
+}
 
 
 def relation(hot: Sequence[Segment], cold: Sequence[Part]) -> tuple[str, dict[str, Any]]:
@@ -68,6 +75,14 @@ def relation(hot: Sequence[Segment], cold: Sequence[Part]) -> tuple[str, dict[st
 def view(hot: Sequence[Segment], cold: Sequence[Part]) -> tuple[str, dict[str, Any]]:
     """The same as a view's body, which takes no parameters: it reads variables, to be set beforehand."""
     return _union(hot, cold, "getvariable('{}')")
+
+
+def offer(engine: Engine, hot: Sequence[Segment], cold: Sequence[Part]) -> None:
+    """Make the view `events` of these files; it names them through variables, since a view takes no parameters."""
+    body, variables = view(hot, cold)
+    for name, value in variables.items():
+        engine.run(_SET[name], {"value": value})
+    engine.run(f"CREATE TEMP VIEW events AS {body}")
 
 
 def pruned(files: Sequence[File], first: date | None, last: date | None) -> list[File]:
