@@ -29,12 +29,10 @@ _OVERALL = "SELECT DISTINCT '' AS grp, 1 AS place, person, day FROM base WHERE a
 _GROUPS = "SELECT DISTINCT label AS grp, place FROM groups WHERE NOT withheld"
 _ONE_GROUP = "SELECT '' AS grp, 1 AS place"
 
-_ROLLING = """
+_RUNNING = """
 WITH present AS ({present}),
      spans AS (
-         SELECT grp, place, day,
-                least(day + CAST($length AS INTEGER),
-                      lead(day) OVER (PARTITION BY place, person ORDER BY day)) AS stop
+         SELECT grp, place, day, {stop} AS stop
          FROM   present),
      changes AS (
          SELECT grp, place, day, 1 AS change FROM spans
@@ -47,34 +45,18 @@ WITH present AS ({present}),
          FROM     changes
          GROUP BY grp, place, day),
      running AS (
-         SELECT grp, place, day, sum(change) OVER (PARTITION BY place ORDER BY day) AS users
+         SELECT grp, place, day, sum(change) OVER (PARTITION BY place ORDER BY day) AS total
          FROM   daily)
-SELECT   grp, day, CAST(users AS BIGINT)
+SELECT   grp, day, CAST(total AS BIGINT)
 FROM     running
 WHERE    day BETWEEN $first AND $last
 ORDER BY place, day
 """
 
-_DAYS_ACTIVE = """
-WITH present AS ({present}),
-     changes AS (
-         SELECT grp, place, day, 1 AS change FROM present
-         UNION ALL
-         SELECT grp, place, day + CAST($length AS INTEGER), -1 FROM present
-         UNION ALL
-         SELECT grp, place, day, 0 FROM ({groups}), (SELECT unnest($days) AS day)),
-     daily AS (
-         SELECT   grp, place, day, sum(change) AS change
-         FROM     changes
-         GROUP BY grp, place, day),
-     running AS (
-         SELECT grp, place, day, sum(change) OVER (PARTITION BY place ORDER BY day) AS days
-         FROM   daily)
-SELECT   grp, day, CAST(days AS BIGINT)
-FROM     running
-WHERE    day BETWEEN $first AND $last
-ORDER BY place, day
-"""
+_USERS_END = "least(day + CAST($length AS INTEGER), lead(day) OVER (PARTITION BY place, person ORDER BY day))"
+_DAYS_END = "day + CAST($length AS INTEGER)"  # every active day counts for itself
+_ROLLING = _RUNNING.replace("{stop}", _USERS_END)
+_DAYS_ACTIVE = _RUNNING.replace("{stop}", _DAYS_END)
 
 _CALENDAR = """
 WITH present AS ({present}),
