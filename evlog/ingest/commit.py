@@ -102,17 +102,14 @@ class Committer:
 
     def stage(self, parsed: Parsed, block: Block, moment: Moment) -> Batch:
         """Write what seems to be new, durable but not visible. Events without an id wait for their turn."""
-        held = ExitStack()
-        staging = self._whole.staging if self._whole else held.enter_context(journal.staging(self.store))
-        batch = Batch(parsed, block, moment, held, staging)
-        nameless = {day for day, *_ in parsed.anonymous}
-        try:
+        with ExitStack() as held:
+            staging = self._whole.staging if self._whole else held.enter_context(journal.staging(self.store))
+            batch = Batch(parsed, block, moment, ExitStack(), staging)
+            nameless = {day for day, *_ in parsed.anonymous}
             for day in sorted(parsed.days.keys() - nameless):
                 batch.days[day] = self._day(batch, day)
             staging.sync()
-        except BaseException:
-            held.close()
-            raise
+            batch.held = held.pop_all()  # from here on the batch lets go of its staging
         return batch
 
     def commit(self, batch: Batch, *, also: Callable[[], Also] | None = None) -> Tally:
