@@ -102,7 +102,7 @@ def steady(store: Store, read: Callable[[Snapshot], T], *, first: date | None = 
         seen = snapshot(store, first, last)
         try:
             answer = read(seen)
-        except Exception:
+        except (EvlogError, OSError, ValueError):  # what a file that went or changed makes of a reader
             if seen.holds():
                 raise
             continue
