@@ -7,13 +7,15 @@ plays now is always given.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
 
 from evlog.errors import UsageError
 
 WeekStart = Literal["monday", "sunday"]
+Unit = Literal["day", "week", "month"]
+"""What a period of a report is: a local date, a week, a calendar month (metrics §5)."""
 
 DEFAULT_DAYS = 30
 MOST_DAYS = 36_525  # a century: more is a slip of the finger
@@ -156,6 +158,20 @@ def week_label(begin: date, week_start: WeekStart) -> str:
     return f"{year:04d}-W{week:02d}"
 
 
+def period_begin(day: date, unit: Unit, week_start: WeekStart) -> date:
+    """The first day of the period that `day` lies in."""
+    if unit == "week":
+        return week_begin(day, week_start)
+    return day.replace(day=1) if unit == "month" else day
+
+
+def period_after(begin: date, unit: Unit) -> date:
+    """The first day of the period after the one that begins on `begin`."""
+    if unit == "month":
+        return (begin + timedelta(days=31)).replace(day=1)
+    return begin + timedelta(days=7 if unit == "week" else 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The local dates a question covers (both included), their zone, and what plays now.
@@ -203,12 +219,20 @@ class Window:
     @property
     def weeks(self) -> tuple[date, ...]:
         """The first day of every week that the window touches."""
-        return tuple(sorted({week_begin(day, self.week_start) for day in self.days}))
+        return self.periods("week")
 
     @property
     def months(self) -> tuple[date, ...]:
         """The first day of every month that the window touches."""
-        return tuple(sorted({day.replace(day=1) for day in self.days}))
+        return self.periods("month")
+
+    def periods(self, unit: Unit) -> tuple[date, ...]:
+        """The first day of every period that the window touches and that has begun."""
+        return tuple(sorted({period_begin(day, unit, self.week_start) for day in self.days}))
+
+    def widened(self, unit: Unit) -> Window:
+        """The window from the first day of the first period it touches: what it cuts at its begin is taken in."""
+        return replace(self, first=period_begin(self.first, unit, self.week_start))
 
 
 def resolve(

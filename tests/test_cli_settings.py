@@ -14,7 +14,7 @@ from evlog.errors import UsageError
 OTHER = {
     "data": ("a", "b", "c"), "plan": ("a.toml", "b.toml", "c.toml"), "tz": ("Asia/Tokyo", "Europe/Berlin", "America/Lima"),
     "week_start": ("sunday", "monday", "sunday"), "as_of": ("latest", "2026-01-01", "2026-01-02"), "days": ("7", "8", 9),
-    "funnel_window": ("1d", "2d", "none"), "abandon_after": ("1h", "2h", "3h"), "max_line": ("64k", "1MiB", 2048),
+    "funnel_window": ("1d", "2d", "none"), "session_timeout": ("5m", "1h", "45m"), "abandon_after": ("1h", "2h", "3h"), "max_line": ("64k", "1MiB", 2048),
     "max_age": ("1y", "2y", "none"), "consent": ("required", "optional", "required"),
     "placeholder_users": ("null", "reject", "null"), "assume_tz": ("+02:00", "Europe/Berlin", "UTC"),
     "flush_interval": ("1s", "2s", "0s"), "max_rejects": ("1", "2%", 3), "workers": ("1", "2", 3),

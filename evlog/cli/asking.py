@@ -61,7 +61,9 @@ def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Sc
         inactive=tuple(sorted(plan.inactive_types)) if plan else (),
         active_events=tuple(asked["active_events"]),
         quarantined=_quarantined(store, covered),
-        pairs=tuple(Pair(p.start, p.complete, duration(p.abandon_after)) for p in _pairs(plan)),
+        pairs=tuple(
+            Pair(p.start, p.complete, duration(p.abandon_after), p.abandon, p.target_type) for p in _pairs(plan)
+        ),
     )
 
 

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
     from evlog.cli.call import Call
 
-_FED = {"window": "funnel_window", "abandon_after": "abandon_after", "week_start": "week_start"}
+_FED = {
+    "window": "funnel_window",
+    "timeout": "session_timeout",
+    "abandon_after": "abandon_after",
+    "week_start": "week_start",
+}
 """Keywords of reports that are settings: with flag, environment, file and default."""
 
 _STEPS = "steps"

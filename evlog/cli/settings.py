@@ -30,6 +30,7 @@ class Settings:
     as_of: str | None
     days: int
     funnel_window: timedelta | None
+    session_timeout: timedelta
     abandon_after: timedelta
     max_line: int
     max_age: timedelta | None

@@ -74,6 +74,8 @@ SPECS: tuple[Spec, ...] = (
     Spec("days", "report.days", 30, _DAYS, "The last N whole days, the as-of day included."),
     Spec("funnel_window", "report.funnel_window", "14d", _DURATION.or_none(),
          "How long a funnel may take from its first step on.", "--window"),
+    Spec("session_timeout", "report.session_timeout", "30m", _DURATION,
+         "How long nothing may happen within a session that has no id.", "--timeout"),
     Spec("abandon_after", "report.abandon_after", "24h", _DURATION,
          "How long an open start is in progress; then it is abandoned."),
     Spec("max_line", "ingest.max_line", "1MiB", _SIZE, "A longer line is rejected."),

@@ -3,6 +3,7 @@
 A report reads `seen`: every event in its reach that the scope lets through, with all columns of `events` and
     day       its local date (`date` is the same here)
     person    `user_id`; with include_anon else `anon:` and the anonymous id; null without either
+    userless  whether it has no user (metrics §1): what every report counts beside its numbers
     grp       the text of `--by`, `(none)` where absent; the empty text without `--by`
     active    whether it makes its person active (metrics §1)
     in_range  whether its local date lies in the window
@@ -50,6 +51,7 @@ WITH events AS NOT MATERIALIZED ({events}),
          SELECT *,
                 date AS day,
                 {person} AS person,
+                user_id IS NULL AS userless,
                 {grp} AS grp,
                 {person} IS NOT NULL AND {active} AS active,
                 date BETWEEN $first AND $last AS in_range

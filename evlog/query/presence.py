@@ -19,7 +19,7 @@ _RULE = "a user is active on a day with any event"
 _BASE = """
 SELECT   day, in_range, grp, person,
          count(*) AS events,
-         count(*) FILTER (user_id IS NULL) AS userless,
+         count(*) FILTER (userless) AS userless,
          count(*) FILTER (active) AS active
 FROM     seen
 GROUP BY day, in_range, grp, person

@@ -18,6 +18,8 @@ class Pair:
     start: str
     complete: str
     abandon_after: timedelta = timedelta(hours=24)
+    abandon: str | None = None  # the type that says so, if there is one
+    target_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +38,6 @@ class Scope:
     inactive: tuple[str, ...] = ()  # types that make nobody active (plan)
     active_events: tuple[str, ...] = ()  # if given, only these make active
     pairs: tuple[Pair, ...] = ()  # start and complete types (plan)
+    errors: tuple[str, ...] = ()  # types that are errors (plan); none named: the type or category `error`
+    requests: tuple[str, ...] = ()  # types that errors are measured against (plan); none named: all events
     quarantined: int | None = None  # rejects in the range, if known

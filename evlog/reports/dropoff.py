@@ -22,7 +22,7 @@ HELP = "who starts a target and does not complete it, worst first"
 _ACTS = """
 SELECT pair, abandon_after, target_type, coalesce(target_id, '(none)') AS target_id, person, grp, ts, seq, in_range,
        day < $first AS earlier,
-       user_id IS NULL AS userless,
+       userless,
        event_type = start AS starts,
        event_type = complete AS completes
 FROM   seen

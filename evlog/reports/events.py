@@ -16,7 +16,7 @@ HELP = "events and users per event type"
 _BASE = """
 SELECT   event_type, in_range, grp, person,
          count(*) AS events,
-         count(*) FILTER (user_id IS NULL) AS userless,
+         count(*) FILTER (userless) AS userless,
          min(ts) AS first,
          max(ts) AS last
 FROM     seen

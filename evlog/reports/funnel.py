@@ -47,7 +47,7 @@ NONE, OTHER = answer.ABSENT, "(other)"
 
 _TAKEN = """
 WITH told AS (
-         SELECT person, epoch_us(ts) AS ts, seq, grp, in_range, user_id IS NULL AS userless,
+         SELECT person, epoch_us(ts) AS ts, seq, grp, in_range, userless,
                 {fills} AS fills
          FROM   seen)
 SELECT *

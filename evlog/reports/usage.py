@@ -20,7 +20,7 @@ HELP = "usage summary: mean daily and weekly users over days with data, events p
 _BASE = """
 SELECT   day, in_range, feature, event_type, grp, person,
          count(*) AS events,
-         count(*) FILTER (user_id IS NULL) AS userless,
+         count(*) FILTER (userless) AS userless,
          count(*) FILTER (active) AS active
 FROM     seen
 GROUP BY day, in_range, feature, event_type, grp, person
