@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   := build/demo
 
-.PHONY: demo test check lint torture bench clean help
+.PHONY: demo test check lint torture bench peers clean help
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/'
@@ -33,6 +33,11 @@ torture: $(READY) ## every fault at every point (an hour or so); what cannot run
 
 bench: $(READY)  ## measure against the peers (SIZE=small for a quick look)
 	$(BIN)/python tests/benchmarks/run.py --size $(or $(SIZE),full)
+
+peers: $(READY)  ## put the same questions to ClickHouse (installs chdb, half a gigabyte, into build/peers)
+	test -x build/peers/bin/python || $(PYTHON) -m venv build/peers
+	build/peers/bin/python -m pip install --quiet --disable-pip-version-check --editable . chdb pytest hypothesis
+	build/peers/bin/python -m pytest --override-ini addopts= --import-mode=importlib -q tests/peers
 
 demo: $(READY)   ## ingest the sample logs and look at them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh sample_logs/demo.sh $(DEMO)

@@ -78,21 +78,22 @@ def ask(
     **options: Any,
 ) -> Result:
     """The report's answer from one snapshot of the store; asked again if files were replaced meanwhile."""
-    return steady(store, partial(_ask, scope=scope, report=partial(report, **options), limits=limits))
+    return steady(store, partial(_ask, store=store, scope=scope, report=partial(report, **options), limits=limits))
 
 
-def _ask(snapshot: Snapshot, *, scope: Scope, report: Callable[..., Result], limits: Limits) -> Result:
+def _ask(snapshot: Snapshot, *, store: Store, scope: Scope, report: Callable[..., Result], limits: Limits) -> Result:
     with connect(limits) as engine:
-        return report(Question(engine, snapshot, scope))
+        return report(Question(engine, snapshot, scope, store=store))
 
 
 class Question:
     """An open question: what a report reads through."""
 
-    def __init__(self, engine: Engine, snapshot: Snapshot, scope: Scope) -> None:
+    def __init__(self, engine: Engine, snapshot: Snapshot, scope: Scope, *, store: Store) -> None:
         self.engine = engine
         self.snapshot = snapshot
         self.scope = scope
+        self.store = store
 
     @property
     def window(self) -> Window:

@@ -1,0 +1,80 @@
+"""The same questions put to ClickHouse (embedded, as chdb), on the same random logs; `make peers` runs this.
+
+It stands apart from the suite: chdb is half a gigabyte, and no part of evlog needs it.
+"""
+
+import json
+from datetime import timedelta
+
+import chdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from questions import answers, questions
+
+EPOCH = "1970-01-01"
+STEPS = ("a", "b", "c")
+
+
+def asked(events, sql):
+    """The rows that ClickHouse answers over the events: columns user, kind, us (microseconds) and day (UTC)."""
+    rows = ",".join(
+        f"({_text(e.get('user_id'))},{_text(e['event_type'])},{_us(e['ts'])},{(e['ts'].date() - e['ts'].date().fromisoformat(EPOCH)).days})"
+        for e in events
+    )
+    shape = "'user Nullable(String), kind String, us UInt64, day Int32'"
+    log = f"SELECT * FROM values({shape}, {rows})" if rows else f"SELECT * FROM values({shape}, (NULL,'',0,0)) WHERE 0"
+    found = chdb.query(f"WITH log AS ({log}) {sql}", "JSONCompactEachRow")
+    return [json.loads(line) for line in str(found).splitlines()]
+
+
+def _text(value):
+    return "NULL" if value is None else f"'{value}'"
+
+
+def _us(moment):
+    return int((moment - moment.fromisoformat(EPOCH)) / timedelta(microseconds=1))
+
+
+def plain(question):
+    """The events of the window and its scope, in UTC: what both sides are asked about."""
+    events, scope = question
+    window = scope.window
+    return [e for e in events if window.first <= e["ts"].date() <= window.last and e["ts"] < window.until]
+
+
+def in_utc(question):
+    return question[1].window.tz == "UTC" and not question[1].where and not question[1].include_anon
+
+
+UTC = questions(["a", "b", "c", "d"]).filter(in_utc)
+
+
+@settings(max_examples=200, deadline=None)
+@given(UTC)
+def test_daily_users_are_uniqexact(tmp_path_factory, question):
+    events, scope = question
+    (dau,) = answers(tmp_path_factory, events, scope, False, dau={})
+    active = [e for e in plain(question) if e["event_type"] not in scope.inactive]
+    theirs = dict(asked(active, "SELECT day, uniqExact(user) FROM log WHERE user IS NOT NULL GROUP BY day"))
+    epoch = scope.window.first.fromisoformat(EPOCH)
+    assert {(day - epoch).days: users for day, users in dau.rows if users} == theirs
+
+
+@settings(max_examples=200, deadline=None)
+@given(UTC, st.sampled_from([timedelta(hours=1), timedelta(hours=20), timedelta(days=2), timedelta(days=9)]))
+def test_a_funnel_is_windowfunnel(tmp_path_factory, question, window):
+    events, scope = question
+    options = {"steps": STEPS, "window": f"{int(window.total_seconds())}s", "cut": True}
+    (funnel,) = answers(tmp_path_factory, events, scope, True, funnel=options)
+    micros = int(window / timedelta(microseconds=1))
+    steps = ", ".join(f"kind = '{step}'" for step in STEPS)
+    levels = [
+        level
+        for _, level in asked(
+            plain(question),
+            f"SELECT user, windowFunnel({micros})(us, {steps}) FROM log WHERE user IS NOT NULL GROUP BY user",
+        )
+    ]
+    column = [column.name for column in funnel.columns].index("users")
+    assert [row[column] for row in funnel.rows] == [sum(level >= k for level in levels) for k in (1, 2, 3)]
