@@ -13,8 +13,8 @@ import msgspec
 
 from evlog.errors import StoreDamaged
 from evlog.event.record import Line, encode, entry
-from evlog.store import durable, ids, journal, locks, parts, quarantine, snapshot, tombstones
-from evlog.store.layout import PART_IDS
+from evlog.store import durable, firsts, ids, journal, links, locks, parts, quarantine, snapshot, tombstones
+from evlog.store.layout import FIRSTS, PART_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,6 +78,8 @@ def verify(
             _part(store, part, told, repair=repair)
             seen(len(now.hot) + number + 1, total)
         _rejects(store, told)
+        _firsts(now, told)
+        _links(store, told)
         tombstones.load(store)
     return told
 
@@ -196,6 +198,7 @@ def _strangers(store: Store, now: snapshot.Snapshot, told: Verified) -> None:
     known = {*now.segments, *now.parts}
     known |= {store.ids(segment.day) / segment.name.file(".ids") for segment in now.hot}
     known |= {store.ids(part.day) / PART_IDS for part in now.cold}
+    known.add(store.root / FIRSTS)
     for path in _tier_files(store):
         if path not in known and not _is_pending(store, path):
             told.findings.append(Finding(str(path.relative_to(store.root)), "no commit knows this file"))
@@ -210,6 +213,8 @@ def _tier_files(store: Store) -> Iterator[Path]:
             inner = top / folder
             yield from (inner / name for name in (*durable.files(inner, ""), *durable.others(inner)))
             yield from (inner / name for name in durable.folders(inner))
+    top = store.root / "firsts"
+    yield from (top / name for name in (*durable.files(top, ""), *durable.others(top), *durable.folders(top)))
 
 
 def _is_pending(store: Store, path: Path) -> bool:
@@ -217,6 +222,27 @@ def _is_pending(store: Store, path: Path) -> bool:
     name = str(path.relative_to(store.root))
     records = journal.unapplied(store)
     return any(name in record.unlinks or name in {target for _, target in record.renames} for record in records)
+
+
+def _firsts(now: snapshot.Snapshot, told: Verified) -> None:
+    """The first-seen memory can be read and is in order."""
+    if now.memory is None or now.memory.stamp is None:
+        return
+    told.files += 1
+    try:
+        firsts.load(now.memory.path)
+    except (OSError, StoreDamaged) as error:
+        told.findings.append(Finding(FIRSTS, f"cannot be read: {error}"))
+
+
+def _links(store: Store, told: Verified) -> None:
+    """Every line that links an id can be read."""
+    for file in links.files(store):
+        told.files += 1
+        try:
+            file.read()
+        except (OSError, StoreDamaged) as error:
+            told.findings.append(Finding(file.target, f"cannot be read: {error}"))
 
 
 def _rejects(store: Store, told: Verified) -> None:

@@ -6,14 +6,16 @@ import logs
 from hypothesis import strategies as st
 
 from evlog import reports, window
+from evlog.cli.asking import of_plan
 from evlog.engine import Limits
+from evlog.event.plan_file import parse
 from evlog.query import where
 from evlog.query.ask import ask
 from evlog.query.scope import Pair, Scope
 
 ONE_THREAD = Limits(threads=1)  # for such small logs, starting threads is most of the work
 SCOPE = ("by", "top", "min_users", "include_anon")
-SETS = ("inactive", "active_events")
+SETS = ("inactive", "active_events", "errors", "requests")
 
 
 def scoped(options):
@@ -22,10 +24,13 @@ def scoped(options):
     tz, last = rest.pop("tz", "UTC"), rest.pop("to")
     now = window.as_of(rest.pop("as_of", last), tz=tz, now=datetime(2030, 1, 1))
     asked = window.resolve(now, tz=tz, week_start=rest.pop("week_start", "monday"), first=rest.pop("from"), last=last)
+    plan = of_plan(parse(rest.pop("plan"))) if "plan" in rest else {}
+    if "pairs" in rest:
+        plan["pairs"] = tuple(Pair(*pair) for pair in rest.pop("pairs"))
     return Scope(
         asked,
         where=tuple(where.parse(text) for text in rest.pop("where", ())),
-        pairs=tuple(Pair(*pair) for pair in rest.pop("pairs", ())),
+        **plan,
         **{key: rest.pop(key) for key in SCOPE if key in rest},
         **{key: tuple(rest.pop(key)) for key in SETS if key in rest},
     ), rest

@@ -22,7 +22,7 @@ from evlog.event.plan import Plan
 from evlog.ingest.rules import Rules
 from evlog.ingest.run import Options, Outcome, run
 from evlog.ingest.source import Source
-from evlog.person import erase
+from evlog.person import erase, link
 from evlog.query import view
 from evlog.store import layout, snapshot
 from evlog.verify import verify
@@ -131,6 +131,8 @@ def here(root: Path, command: str, *args: str, told: Any = lambda number: None) 
             compact._MANY = many
     elif command == "purge":
         purge.apply(store, date.fromisoformat(args[0]))
+    elif command == "link":
+        link.link(store, args[0], args[1], now=NOW)
     elif command == "delete":
         receipt = erase.erase(store, args[0])
         assert not receipt.found

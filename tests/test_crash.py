@@ -72,6 +72,12 @@ def _late(store: layout.Store) -> None:
     kit.ingest(store, event("late", DAY_1, USER), event("late", DAY_2))
 
 
+def _linked(store: layout.Store) -> None:
+    _three_batches(store)
+    kit.here(store.root, "link", "a device", USER)
+    kit.here(store.root, "link", "another", "bob")
+
+
 @pytest.fixture(scope="module")
 def scenarios(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scenario]:
     home = tmp_path_factory.mktemp("bases")
@@ -99,10 +105,12 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scenario]:
         "merge": scenario("merge", "merge", str(DAY_1), build=_three_batches, full=True),
         "purge": scenario("purge", "purge", str(DAY_2)),
         "delete": scenario("delete", "delete", USER),
+        "link": scenario("link", "link", "a device", "bob", build=_three_batches, full=True),
+        "unsaid": scenario("unsaid", "delete", USER, build=_linked),
     }
 
 
-NAMES = ("ingest", "first", "compact", "again", "merge", "purge", "delete")
+NAMES = ("ingest", "first", "compact", "again", "merge", "purge", "delete", "link", "unsaid")
 
 
 def _points(scenario: Scenario, home: Path) -> list[tuple[str, int]]:

@@ -1,5 +1,6 @@
 """The funnel report over a store, against exhaustive search and by hand."""
 
+import os
 import random
 import tempfile
 from datetime import date, datetime, timedelta
@@ -7,7 +8,11 @@ from pathlib import Path
 
 import logs
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from oracle import funnel as oracle
+from oracle import funnel_report as oracle_report
+from questions import ONE_THREAD
 
 from evlog.errors import UsageError
 from evlog.query.ask import ask
@@ -28,7 +33,7 @@ def window(*, as_of=AS_OF[1], tz="UTC", first=FIRST, last=LAST):
 def answered(events, *, cold=False, scope=None, **options):
     with tempfile.TemporaryDirectory() as folder:
         made = logs.store(Path(folder) / "store", events, cold=cold)
-        return ask(made, scope or Scope(window()), report, **options)
+        return ask(made, scope or Scope(window()), report, limits=ONE_THREAD, **options)
 
 
 def told(text, **options):
@@ -136,6 +141,21 @@ def test_small_groups_are_withheld_and_it_says_how_many():
     assert result.summary["entered"] == 4
 
 
+@pytest.mark.parametrize("options", [{"unit": "session"}, {"unit": "order"}, {"attempt": "all", "window": "0s"}])
+def test_groups_are_withheld_by_users_whatever_is_counted(options):
+    text = """
+    2026-03-02 10:00 ann a plan=x order=1 session_id=s
+    2026-03-02 11:00 ann a plan=x order=2 session_id=t
+    2026-03-02 11:00 bob a plan=y order=3 session_id=s
+    2026-03-02 11:00 cid a plan=y order=4 session_id=s
+    """
+    for attribution in ("first", "all"):
+        scope = Scope(window(), by="plan", min_users=2)
+        result = told(text, scope=scope, steps=("a", "b"), attribution=attribution, **options)
+        assert [(row[0], row[3]) for row in result.rows] == [("y", 2), ("y", 0)]
+        assert result.summary["entered"] == 4
+
+
 def test_where_holds_for_every_step_and_users_may_be_anonymous():
     text = """
     2026-03-02 10:00 ann a plan=x
@@ -167,9 +187,141 @@ def test_nobody_entered():
         ({"steps": ("a", "")}, "names no event"),
         ({"steps": ("a",), "window": "soon"}, "no duration"),
         ({"steps": ("a",), "ties": "none"}, "--ties"),
-        ({"steps": ("a",), "attribution": "all"}, "--attribution"),
+        ({"steps": ("a",), "attribution": "none"}, "--attribution"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused(options, says):
     with pytest.raises(UsageError, match=says):
         told("2026-03-02 10:00 ann a", **options)
+
+
+KINDS = ("a", "b", "c", "x")
+MINUTES = st.integers(0, 6).map(lambda n: timedelta(minutes=7 * n))
+DAYS = st.sampled_from((timedelta(0), timedelta(hours=1), timedelta(hours=30), timedelta(hours=47), timedelta(days=3)))
+SPANS = st.sampled_from(
+    (timedelta(0), timedelta(minutes=7), timedelta(minutes=30), timedelta(days=1), timedelta(days=14))
+)
+
+
+@st.composite
+def crowded(draw, most=5):
+    """A few users with a few events each, many of them tied; some before the range, some after it."""
+    events = []
+    for user in ("u1", "u2", "u3", None):
+        base = datetime(2026, 3, 1, 23, 30) + draw(DAYS)
+        for _ in range(draw(st.integers(0, most if user else 1))):
+            far = draw(st.sampled_from((timedelta(0), timedelta(0), timedelta(0), timedelta(days=1))))
+            event = {
+                "event_id": f"e{len(events)}",
+                "event_type": draw(st.sampled_from(KINDS)),
+                "ts": base + draw(MINUTES) + far,
+                "seq": len(events),
+                "properties": draw(
+                    st.sampled_from(({}, {"plan": "p"}, {"plan": "q"}, {"plan": "p", "k": 1}, {"k": 2}))
+                ),
+            }
+            if draw(st.booleans()):
+                event["session_id"] = draw(st.sampled_from(("s1", "s2")))
+            events.append(event | ({"user_id": user} if user else {}))
+    return events
+
+
+STEPS = ("a", "b", "c", "a|b", "*")
+
+
+@st.composite
+def asked(draw):
+    """A question with any options that agree."""
+    count = draw(st.integers(1, 3))
+    steps = [draw(st.sampled_from(STEPS)) for _ in range(count)]
+    order = draw(st.sampled_from(("ordered", "ordered", "strict", "any")))
+    optional = order != "any" and draw(st.booleans())
+    if optional:
+        steps.insert(draw(st.integers(1, count)), draw(st.sampled_from(("c?", "x?", "a?"))))
+    required = [n for n, step in enumerate(steps) if not step.endswith("?")]
+    exclude = []
+    if count > 1 and draw(st.integers(0, 3)) == 0:
+        i = draw(st.integers(0, count - 2))
+        exclude.append((draw(st.sampled_from(("x", "b"))), i + 1, draw(st.integers(i + 2, count))))
+    ties = draw(st.sampled_from(("step", "step", "strict", "seq")))
+    hold = draw(st.sampled_from(((), (), (), ("k",))))
+    within = draw(st.sampled_from((False, False, True)))
+    unit = (
+        draw(st.sampled_from(("user", "user", "session"))) if within else draw(st.sampled_from(("user", "user", "k")))
+    )
+    by = draw(st.sampled_from((None, "plan")))
+    attribution = draw(st.sampled_from(("first", "last", "all", f"step:{draw(st.sampled_from(required)) + 1}")))
+    as_of = draw(st.sampled_from(AS_OF))
+    return oracle_report.Asked(
+        tuple(steps),
+        FIRST,
+        LAST,
+        as_of + timedelta(microseconds=as_of == AS_OF[0]),
+        tz=draw(st.sampled_from(("UTC", "America/Los_Angeles"))),
+        window=draw(SPANS),
+        step_window=draw(st.one_of(st.just(oracle_report.FOREVER), SPANS)),
+        order=order,
+        attempt=draw(st.sampled_from(("best", "best", "first"))),
+        ties=ties,
+        start=draw(st.sampled_from(("last", "first"))),
+        share=draw(st.sampled_from((False, False, True))),
+        anchored=order == "any" and draw(st.booleans()),
+        grace=draw(st.sampled_from((timedelta(0), timedelta(minutes=10)))) if ties == "step" else timedelta(0),
+        exclude=tuple(exclude),
+        remove=draw(st.booleans()) and not (hold or within),
+        strict_scope=draw(st.sampled_from(("all", "steps"))) if order == "strict" else "all",
+        ignore=draw(st.sampled_from(((), ("x",)))) if order == "strict" else (),
+        within_session=within,
+        inactive=draw(st.sampled_from(((), ("b",)))),
+        hold=hold,
+        unit=unit,
+        by=by,
+        attribution=attribution if by else "first",
+        top=draw(st.sampled_from((None, 1))),
+        min_users=draw(st.sampled_from((0, 0, 2))),
+        cut=draw(st.booleans()),
+        complete_only=draw(st.sampled_from((False, False, True))),
+        per=draw(st.sampled_from((None, None, "day", "week"))),
+        histogram=draw(st.booleans()),
+    )
+
+
+def as_options(q):
+    """The question as the report's options."""
+    exclude = [f"{kind}@{q.required[i - 1] + 1}..{q.required[j - 1] + 1}" for kind, i, j in q.exclude]
+    return {
+        "steps": q.steps,
+        "window": spelled(q.window),
+        "step_window": spelled(q.step_window),
+        "exclude": tuple(exclude),
+        "exclusion": "remove" if q.remove else "drop",
+        "grace": spelled(q.grace),
+        "share_events": q.share,
+        "anchor_first": q.anchored or None,
+        "strict_scope": q.strict_scope if q.order == "strict" else None,
+        **{name: getattr(q, name) for name in ("order", "attempt", "ties", "start", "within_session", "hold", "unit")},
+        **{name: getattr(q, name) for name in ("attribution", "cut", "complete_only", "per", "histogram", "ignore")},
+    }
+
+
+def spelled(span):
+    return "none" if span >= oracle_report.FOREVER else f"{span // timedelta(seconds=1)}s"
+
+
+EXAMPLES = int(os.environ.get("FUNNEL_EXAMPLES", "80"))
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(crowded(), asked(), st.booleans())
+def test_every_option_counts_as_trying_every_chain_does(events, q, cold):
+    rows, summary = oracle_report.answer(events, q)
+    now = q.until if q.until == AS_OF[1] else AS_OF[0]
+    scope = Scope(window(as_of=now, tz=q.tz), by=q.by, top=q.top, min_users=q.min_users, inactive=q.inactive)
+    found = answered(events, cold=cold, scope=scope, **as_options(q))
+    assert [pytest.approx(flat(row)) for row in rows] == [flat(row) for row in found.rows]
+    assert {key: found.summary[key] for key in summary} == pytest.approx(summary)
+
+
+def flat(row):
+    """The row with its histogram opened."""
+    return (*row[:-1], *row[-1]) if isinstance(row[-1], list) else tuple(row)

@@ -1,5 +1,6 @@
 """A plan file in, a plan or every fault of it out."""
 
+import dataclasses
 import datetime as dt
 import json
 import re
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from evlog.errors import PlanError
 from evlog.event.lint import lint
-from evlog.event.plan import Plan
+from evlog.event.plan import Component, Funnel, Index, Pair, Part, Plan
 from evlog.event.plan_file import load, parse
 from evlog.event.plan_write import dumps
 from evlog.event.starter import STARTER, example
@@ -37,6 +38,8 @@ def test_a_whole_plan_is_read():
         placeholder_users = "null"
         anonymous_ids = "anon-.*"
         inactive = ["mail_sent"]
+        errors = ["failure"]
+        requests = ["call", "failure"]
         [events.mail_sent]
         [events.beat]
         active = false
@@ -59,6 +62,20 @@ def test_a_whole_plan_is_read():
         window = "none"
         order = "any"
         within_session = true
+        [parts.two]
+        targets = ["2.1", "2.2"]
+        required = ["2.2"]
+        title = "The second"
+        [parts.one]
+        targets = ["1.1"]
+        [indices.practice.components.volume]
+        measure = "events"
+        events = ["exercise_complete"]
+        max = 5
+        weight = 2
+        [indices.practice.components.follow_through]
+        measure = "rate"
+        pair = "exercise"
         """
     )
     rule = plan.events["exercise_complete"]
@@ -76,6 +93,14 @@ def test_a_whole_plan_is_read():
     assert plan.category_of("exercise_complete") == "learning"
     assert plan.category_of("nobody") is None
     assert not plan.is_open
+    assert (plan.errors, plan.requests) == (("failure",), ("call", "failure"))
+    assert list(plan.parts) == ["two", "one"]
+    assert plan.parts["two"] == Part(targets=("2.1", "2.2"), required=("2.2",), title="The second")
+    assert plan.parts["one"].required == ()
+    assert list(plan.indices["practice"].components.items()) == [
+        ("volume", Component(measure="events", events=("exercise_complete",), max=5, weight=2)),
+        ("follow_through", Component(measure="rate", pair="exercise", max=1)),
+    ]
 
 
 def test_a_plan_without_event_types_is_open():
@@ -93,6 +118,22 @@ def test_a_plan_without_event_types_is_open():
         ("anonymous_ids = '('", 'anonymous_ids: expected a regular expression, got "("'),
         ("event = {}", "event: there is no such key (did you mean events?)"),
         ("events = 3", "events: expected a table, got 3"),
+        ("[part.a]", "part: there is no such key (did you mean parts?)"),
+        ("[parts.a]", "parts.a.targets: expected at least one target id"),
+        ("[parts.a]\ntargets = []", "parts.a.targets: expected at least one target id"),
+        ("[parts.a]\ntargets = 'x'", 'parts.a.targets: expected a list of texts, got "x"'),
+        ("[parts.a]\ntargets = ['x']\nrequired = ['y']", 'a.required: expected some of the targets, got "y"'),
+        ("[indices.a]", "indices.a.components: expected at least one component"),
+        ("[indices.a.components.c]", "indices.a.components.c.measure: missing; one of events, targets"),
+        ("[indices.a.components.c]\nmeasure = 'sums'", "measure: expected one of events, targets"),
+        ("[indices.a.components.c]\nmeasure = 'sum'\nmax = 3", "indices.a.components.c.property: missing"),
+        ("[indices.a.components.c]\nmeasure = 'days'", "indices.a.components.c.max: missing"),
+        ("[indices.a.components.c]\nmeasure = 'days'\nmax = 3\nmin = 3", "c.max: expected another number than min"),
+        ("[indices.a.components.c]\nmeasure = 'days'\nmax = 3\npair = 'p'", "c.pair: expected only with measure rate"),
+        ("[indices.a.components.c]\nmeasure = 'rate'", "indices.a.components.c.pair: missing"),
+        ("[indices.a.components.c]\nmeasure = 'rate'\npair = 'p'\nevents = ['x']", "c.events: expected no event types"),
+        ("[indices.a.components.c]\nmeasure = 'days'\nmax = 3\nweight = 0", "c.weight: expected a number above 0"),
+        ("[indices.a.components.score]\nmeasure = 'days'\nmax = 3", "components.score: expected another name than group"),
         ("[events]\na = 3", "events.a: expected a table, got 3"),
         ("[events.'']", 'events."": expected a name'),
         ('[events."a\\u0000"]', "control characters"),
@@ -164,6 +205,8 @@ version = "1"
 id = "required"
 anonymous_ids = "x.*"
 inactive = ["a"]
+errors = ["a"]
+requests = ["a"]
 [events.a]
 category = "c"
 description = "d"
@@ -189,6 +232,23 @@ order = "any"
 attempt = "all"
 ties = "seq"
 within_session = true
+[parts.one]
+title = "One"
+targets = ["1", "2"]
+required = ["1"]
+[indices.i]
+description = "d"
+[indices.i.components.volume]
+measure = "sum"
+events = ["a"]
+property = "i"
+min = 1
+max = 9.5
+weight = 2
+description = "d"
+[indices.i.components.rate]
+measure = "rate"
+pair = "p"
 """
 ODD = st.one_of(
     st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5), st.dates(), st.just([]), st.just({}),
@@ -274,6 +334,29 @@ def test_the_fingerprint_follows_what_the_plan_says_and_not_how_it_is_written():
     assert changed.fingerprint != plan.fingerprint
     assert plan.name == plan.fingerprint
     assert parse("version = '3'").name == "3"
+
+
+def test_what_came_to_plans_later_changes_only_the_fingerprint_of_plans_that_say_it():
+    plain = parse("[events.a]")
+    later = [
+        "errors = ['a']", "requests = ['a']", "[parts.a]\ntargets = ['1']", "[parts.a]\ntargets = ['1', '2']",
+        "[parts.a]\ntargets = ['1', '2']\nrequired = ['1']", "[parts.a]\ntargets = ['1']\n[parts.b]\ntargets = ['2']",
+        "[parts.b]\ntargets = ['2']\n[parts.a]\ntargets = ['1']",
+        "[indices.i.components.c]\nmeasure = 'days'\nmax = 3", "[indices.i.components.c]\nmeasure = 'days'\nmax = 4",
+        "[indices.i.components.c]\nmeasure = 'days'\nmax = 3\nweight = 2",
+    ]  # fmt: skip
+    assert plain.fingerprint == "260398f7605c63ee"
+    prints = [parse(f"{text}\n[events.a]").fingerprint for text in later]
+    assert len({*prints, plain.fingerprint}) == len(later) + 1
+    same = parse("[indices.i.components.c]\nweight = 1.0\nmax = 3.0\nmin = 0.0\nmeasure = 'days'\n[events.a]")
+    assert same.fingerprint == prints[7]
+
+
+def test_the_manual_tells_every_key():
+    text = DOCS.read_text()
+    for kind in (Plan, Pair, Funnel, Part, Index, Component):
+        missing = [key.name for key in dataclasses.fields(kind) if not re.search(rf"`(\[*){key.name}[`.]", text)]
+        assert not missing, kind
 
 
 def test_the_starter_plan_and_its_example_are_plans():

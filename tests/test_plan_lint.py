@@ -83,6 +83,43 @@ def test_references_to_nothing():
     assert found('inactive = ["who"]') == []
 
 
+def test_what_parts_and_indices_name():
+    text = (
+        'errors = ["oops"]\nrequests = ["call"]\n'
+        + types("a_x", "b_y")
+        + """
+    [events.a_x.properties]
+    n = "integer"
+    [parts.one]
+    targets = ["1", "2"]
+    [parts.two]
+    targets = ["2"]
+    [indices.i.components.c]
+    measure = "sum"
+    events = ["a_x", "gone"]
+    property = "properties.n"
+    max = 1
+    [indices.i.components.d]
+    measure = "rate"
+    pair = "none"
+    [indices.i.components.e]
+    measure = "avg"
+    property = "m.k"
+    max = 1
+    """
+    )
+    assert found(text, level="error") == [
+        "error errors: the plan has no event type oops",
+        "error indices.i.components.c: the plan has no event type gone",
+        "error indices.i.components.d: the plan has no pair none",
+        "error requests: the plan has no event type call",
+    ]
+    assert found(text, level="warning") == [
+        "warning indices.i.components.e: none of its event types has a property m",
+        "warning parts.two: 2 is in one too",
+    ]
+
+
 def test_personal_data_and_one_name_with_several_types():
     text = (
         types("a_x", "b_y")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from test_plan_validator import RULES
 
 from evlog.errors import PlanError
-from evlog.event.plan import EventRule, Funnel, Pair, Plan, Property
+from evlog.event.plan import Component, EventRule, Funnel, Index, Pair, Part, Plan, Property
 from evlog.event.plan_file import parse
 from evlog.event.plan_write import add, dumps
 from evlog.event.starter import STARTER
@@ -63,6 +63,13 @@ NAME = st.text(alphabet='ab_ .-ü$"\\\x7f\n', min_size=1, max_size=4).filter(
 )
 WORD = st.text(alphabet='ab"\\\n\t ü\x7f😀', min_size=1, max_size=5).filter(str.strip)
 
+NUMBERS = st.floats(2, 9) | st.integers(2, 9).map(float)
+COMPONENTS = st.one_of(
+    st.builds(Component, measure=st.just("events"), max=NUMBERS, min=st.just(0.0), weight=NUMBERS, events=st.lists(WORD, unique=True).map(tuple)),
+    st.builds(Component, measure=st.just("avg"), max=NUMBERS, min=st.just(1.5), weight=st.just(1.0), property=WORD),
+    st.builds(Component, measure=st.just("rate"), max=NUMBERS, min=st.just(0.0), weight=st.just(1.0), pair=WORD),
+)  # fmt: skip
+
 
 @settings(max_examples=200)
 @given(
@@ -74,6 +81,9 @@ WORD = st.text(alphabet='ab"\\\n\t ü\x7f😀', min_size=1, max_size=5).filter(s
         events=st.dictionaries(NAME, RULES, max_size=3),
         pairs=st.dictionaries(NAME, st.builds(Pair, start=WORD, complete=WORD, abandon=st.none() | WORD), max_size=2),
         funnels=st.dictionaries(NAME, st.builds(Funnel, steps=st.lists(WORD, min_size=1, max_size=4).map(tuple), window=st.none() | st.just("1d")), max_size=2),
+        errors=st.lists(WORD, unique=True, max_size=2).map(tuple),
+        parts=st.dictionaries(NAME, st.builds(Part, targets=st.lists(WORD, unique=True, min_size=1).map(tuple), title=WORD), max_size=2),
+        indices=st.dictionaries(NAME, st.builds(Index, components=st.dictionaries(NAME, COMPONENTS, min_size=1, max_size=2)), max_size=2),
     )
 )  # fmt: skip
 def test_what_is_written_reads_the_same(plan: Plan):

@@ -152,3 +152,27 @@ def test_any_store_keeps_exactly_the_days_from_the_boundary_on(batches: list[tup
         assert done.events == len(before) - len(kit.rows(store))
         assert {layout.day_of(path.name) for path in (store.root / "ids").iterdir()} == set(store.days())
         kit.sound(store)
+
+
+def test_the_command_remembers_what_starts_a_pair_and_leaves_inactive_types_out() -> None:
+    from types import SimpleNamespace
+
+    from evlog.cli.commands import purge as command
+
+    pairs = {"x": SimpleNamespace(start="begin"), "a": SimpleNamespace(start="open")}
+    plan = SimpleNamespace(inactive_types=frozenset({"ping"}), pairs=pairs)
+    assert command._remembered(SimpleNamespace(plan=lambda: plan)) == (["ping"], ["begin", "open"])  # type: ignore[arg-type]
+    assert command._remembered(SimpleNamespace(plan=lambda: None)) == ([], [])  # type: ignore[arg-type]
+
+
+def test_a_purge_of_nothing_leaves_no_memory(store: layout.Store) -> None:
+    before = kit.tree(store.root)
+    purge.apply(store, DAY_1)
+    assert kit.tree(store.root) == before
+
+
+def test_a_rerun_changes_nothing(store: layout.Store) -> None:
+    purge.apply(store, DAY_2)
+    before = kit.tree(store.root)
+    purge.apply(store, DAY_2)
+    assert kit.tree(store.root) == before

@@ -26,7 +26,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-MOST_LINES = 200
+MOST_LINES = 240
 MARK = "=== that was it ==="
 EVERYDAY = ("evlog ingest < events.ndjson", "evlog report dau --days 30", "evlog purge --older-than 90d")
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -79,7 +79,14 @@ def checkout(home: Path) -> dict[str, str]:
         (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         (tools / name).chmod(0o755)
     path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-    environ = {"PATH": path, "HOME": str(home), "TZ": "UTC", "LC_ALL": "C", "PYTHONUTF8": "1", "PYTHONPATH": str(ROOT)}
+    environ = {
+        "PATH": path,
+        "HOME": str(home),
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "PYTHONPATH": str(ROOT),
+    }
     demo = ["sh", "sample_logs/demo.sh", "build/demo"]
     subprocess.run(demo, cwd=home, env=environ, check=True, capture_output=True)
     return environ

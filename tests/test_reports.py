@@ -106,7 +106,7 @@ def test_active_users_are_those_that_brute_force_finds(tmp_path_factory, questio
     ]
     assert all(d <= w <= m for _, d, w, m, _ in active.rows)
     assert dau.summary["users"] == len(people.people(events, scope, scope.window.first, scope.window.last))
-    assert dau.definition["events_without_user"] == sum("user_id" not in e for e in people.in_window(events, scope))
+    assert dau.definition["events_without_user"] == people.userless(events, scope)
 
 
 @settings(max_examples=25, deadline=None)
@@ -154,6 +154,7 @@ def test_groups_are_questions_of_their_own(tmp_path_factory, question, top, leas
     events, scope = question
     grouped = Scope(scope.window, scope.where, by="feature", top=top, min_users=least, include_anon=scope.include_anon)
     (result,) = answers(tmp_path_factory, events, grouped, top is None, dau={})
+    events = people.resolved(events, scope)
     within = people.in_window(events, grouped)
     named = {e.get("feature") or "(none)" for e in within}
     sized = {name: [e for e in within if (e.get("feature") or "(none)") == name] for name in named}

@@ -1,14 +1,20 @@
 """`evlog sql`: one statement that reads is answered, everything else is refused and changes nothing."""
 
+from dataclasses import replace
 from datetime import date, datetime
 
 import logs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_sessions import logged
 
 from evlog import engine
 from evlog.engine import EngineError, Limits, Refused
 from evlog.errors import EvlogError
-from evlog.query import span, sql, view
+from evlog.query import answer, sessions, span, sql, view
+from evlog.query.ask import Reach
+from evlog.query.ask import ask as questioned
 from evlog.store.layout import SEQ_BITS, SegmentName
 from evlog.store.snapshot import Segment
 
@@ -65,9 +71,9 @@ def test_an_error_says_what_can_be_asked_for(store, text):
     with pytest.raises(EngineError) as told:
         ask(store, text)
     assert "\n" not in str(told.value)
-    assert (
-        told.value.hint
-        == "the view is events; its columns: evlog sql 'DESCRIBE events'; a property: properties->>'NAME'"
+    assert told.value.hint == (
+        "the views are events, sessions and users; their columns: evlog sql 'DESCRIBE events'; "
+        "a property: properties->>'NAME'"
     )
 
 
@@ -88,6 +94,57 @@ def test_plans_are_shown(store, text):
 
 def test_an_empty_store_has_an_empty_view(tmp_path):
     assert ask(logs.store(tmp_path, []), "SELECT * FROM events").rows == ()
+
+
+SESSION_COLUMNS = ["user_id", "session", "session_id", "started", "ended", "duration_s", "events", "date"]
+
+
+def test_sessions_are_told_by_their_id_or_by_a_gap(tmp_path):
+    log = """
+    2026-01-05 10:00 a x
+    2026-01-05 10:30 a x
+    2026-01-05 10:10 a x session_id=s
+    2026-01-05 11:00:00.000001 a x
+    2026-01-06 23:50 a x session_id=s
+    2026-01-05 10:10 b x session_id=s
+    2026-01-05 10:10 - x session_id=s
+    """
+    made = logs.store(tmp_path, logs.events(log))
+    day, five = date(2026, 1, 5), datetime(2026, 1, 5)
+    found = ask(made, "SELECT * FROM sessions ORDER BY ALL")
+    assert [column.name for column in found.columns] == SESSION_COLUMNS
+    assert [(row[0], row[1], row[2], *row[5:]) for row in found.rows] == [
+        ("a", 1, None, 1800.0, 2, day),
+        ("a", 2, "s", 37 * 3600 + 2400.0, 2, day),
+        ("a", 3, None, 0.0, 1, day),
+        ("b", 1, "s", 0.0, 1, day),
+    ]
+    assert found.rows[0][3:5] == (five.replace(hour=10), five.replace(hour=10, minute=30))
+    assert ask(made, "FROM users ORDER BY user_id").rows == (
+        ("a", five.replace(hour=10), datetime(2026, 1, 6, 23, 50), 5),
+        ("b", five.replace(hour=10, minute=10), five.replace(hour=10, minute=10), 1),
+    )
+
+
+@settings(max_examples=12, deadline=None)
+@given(logged(), st.booleans())
+def test_the_view_of_sessions_is_what_the_kernel_tells(tmp_path_factory, question, cold):
+    events, scope = question
+    ever = replace(scope, window=replace(scope.window, as_of=datetime(2035, 1, 1), today=date(2035, 1, 1)))
+    plain = replace(ever, include_anon=False, inactive=())
+    made = logs.store(tmp_path_factory.mktemp("store"), events, cold=cold)
+    found = []
+
+    def report(question):
+        visits = sessions.read(question, sessions.Rule(), reach=Reach(None, None))
+        held = visits.runs()
+        told = zip(visits.ts[held.first].tolist(), visits.ts[held.last].tolist(), held.events.tolist(), strict=True)
+        found.extend(told)
+        return answer.result(question, "x", columns=(), rows=(), rule="", read=(0, 0))
+
+    questioned(made, plain, report, limits=Limits(threads=1))
+    rows = ask(made, "SELECT epoch_us(started), epoch_us(ended), events FROM sessions").rows
+    assert sorted(rows) == sorted(found)
 
 
 COPY = "COPY (SELECT 78 AS x) TO '{part}' (FORMAT parquet, USE_TMP_FILE false)"

@@ -40,7 +40,25 @@ def test_a_step_says_its_events_and_conditions(text, event_types, conditions):
     assert step.text == text.strip()
 
 
-@pytest.mark.parametrize("text", ["", "  ", "[plan=pro]", "signup|", "|signup"])
+@pytest.mark.parametrize(
+    ("text", "event_types", "conditions"),
+    [
+        ("help?", ("help",), []),
+        ("help ?", ("help",), []),
+        ("a|b?", ("a", "b"), []),
+        ("*?", (), []),
+        ("help[topic=price]?", ("help",), ["topic=price"]),
+        ("help[topic=why?]?", ("help",), ["topic=why?"]),
+    ],
+)
+def test_a_step_that_ends_in_a_question_mark_is_optional(text, event_types, conditions):
+    step = one(text)
+    assert (step.optional, step.event_types, step.text) == (True, event_types, text)
+    assert step.conditions == tuple(condition(text) for text in conditions)
+    assert not one("help[topic=why?]").optional
+
+
+@pytest.mark.parametrize("text", ["", "  ", "?", "[plan=pro]", "signup|", "|signup"])
 def test_a_step_that_the_shell_ate_is_told_to_use_single_quotes(text):
     with pytest.raises(UsageError, match=r"step 2 .* names no event") as told:
         steps.parse(["signup", text])

@@ -9,11 +9,13 @@ from evlog.errors import UsageError
 
 if TYPE_CHECKING:
     import inspect
+    from collections.abc import Mapping
     from datetime import datetime
 
     from evlog.cli.call import Call
+    from evlog.event import plan as planned
     from evlog.event.plan import Plan
-    from evlog.query.scope import Scope
+    from evlog.query.scope import Index, Pair, Scope
     from evlog.store.layout import Store
     from evlog.window import AsOf, Window
 
@@ -44,8 +46,7 @@ def parameters() -> list[inspect.Parameter]:
 def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Scope:
     """The scope of a question, out of what was given for `parameters` and the settings."""
     from evlog.query import where
-    from evlog.query.scope import Pair, Scope
-    from evlog.window import duration
+    from evlog.query.scope import Scope
 
     asked = {name.removeprefix(_PREFIX): given.pop(name) for name in list(given) if name.startswith(_PREFIX)}
     plan = call.plan()
@@ -58,13 +59,51 @@ def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Sc
         top=top,
         min_users=asked["min_users"],
         include_anon=asked["include_anon"],
-        inactive=tuple(sorted(plan.inactive_types)) if plan else (),
         active_events=tuple(asked["active_events"]),
         quarantined=_quarantined(store, covered),
-        pairs=tuple(
-            Pair(p.start, p.complete, duration(p.abandon_after), p.abandon, p.target_type) for p in _pairs(plan)
-        ),
+        **(of_plan(plan) if plan else {}),
     )
+
+
+def of_plan(plan: Plan) -> dict[str, Any]:
+    """What the plan says of every question."""
+    from evlog.query.scope import Part
+
+    pairs = {name: _pair(pair) for name, pair in plan.pairs.items()}
+    return {
+        "inactive": tuple(sorted(plan.inactive_types)),
+        "errors": plan.errors,
+        "requests": plan.requests,
+        "pairs": tuple(pairs.values()),
+        "parts": tuple(
+            Part(name, part.targets, part.required or part.targets, part.title) for name, part in plan.parts.items()
+        ),
+        "indices": tuple(_index(name, index, pairs) for name, index in plan.indices.items()),
+    }
+
+
+def _pair(pair: planned.Pair) -> Pair:
+    from evlog.query.scope import NEVER, Pair
+    from evlog.window import limit
+
+    abandon_after = limit(pair.abandon_after)
+    return Pair(
+        pair.start,
+        pair.complete,
+        NEVER if abandon_after is None else abandon_after,
+        pair.abandon,
+        pair.target_type,
+    )
+
+
+def _index(name: str, index: planned.Index, pairs: Mapping[str, Pair]) -> Index:
+    from evlog.query.scope import Component, Index
+
+    components = tuple(
+        Component(key, one.measure, one.max, one.min, one.weight, one.events, one.property, pairs.get(one.pair or ""))
+        for key, one in index.components.items()
+    )
+    return Index(name, components, index.description)
 
 
 def window(call: Call, store: Store, asked: dict[str, Any]) -> Window:
@@ -115,10 +154,6 @@ def _held(store: Store, *, until: datetime | None = None) -> tuple[datetime, dat
     from evlog.query import span
 
     return span.held(store, until=until)
-
-
-def _pairs(plan: Plan | None) -> list[Any]:
-    return list(plan.pairs.values()) if plan else []
 
 
 def _quarantined(store: Store, covered: Window) -> int | None:

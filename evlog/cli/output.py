@@ -13,6 +13,8 @@ from evlog.errors import UsageError
 from evlog.render.escape import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evlog.cli.printing import Shape
     from evlog.query.result import Result
     from evlog.render.style import Style
@@ -54,17 +56,18 @@ class Output:
         """Print a result, to stdout or to the file that `shape` names."""
         from evlog import render
 
+        form = "plot" if shape.plot else shape.format
         if shape.output is None:
             if shape.format in render.BINARY and sys.stdout.isatty():
                 raise UsageError(f"{shape.format} is no text for a terminal", hint="write it to a file: --output FILE")
             sys.stdout.flush()
             style = self.style(sys.stdout)
-            render.write(result, sys.stdout.buffer, form=shape.format, style=style, raw_csv=shape.raw_csv, bare=bare)
+            render.write(result, sys.stdout.buffer, form=form, style=style, raw_csv=shape.raw_csv, bare=bare)
             return
         from evlog.render.output import written_whole
 
         with written_whole(Path(shape.output)) as file:
-            render.write(result, file, form=shape.format, raw_csv=shape.raw_csv, bare=bare)
+            render.write(result, file, form=form, raw_csv=shape.raw_csv, bare=bare)
 
     def octets(self, data: bytes, shape: Shape) -> None:
         """Print bytes, to stdout or to the file that `shape` names."""
@@ -83,7 +86,25 @@ class Output:
 
         from evlog.render.style import Style
 
-        terminal = stream.isatty()
-        width = shutil.get_terminal_size().columns if terminal else None
+        terminal, columns = stream.isatty(), shutil.get_terminal_size().columns
         dumb = os.environ.get("TERM") == "dumb"
-        return Style(width, colour=terminal and self.color and not dumb, encoding=stream.encoding, ascii_only=dumb)
+        return Style(
+            columns if terminal else None,
+            colour=terminal and self.color and not dumb,
+            encoding=stream.encoding,
+            ascii_only=dumb or _plain_locale(os.environ),
+            colours=_colours(os.environ),
+            picture=columns,
+        )
+
+
+def _plain_locale(environ: Mapping[str, str]) -> bool:
+    """Whether somebody asked for the C locale; Python itself speaks UTF-8 even there."""
+    asked = environ.get("LC_ALL") or environ.get("LANG") or ""
+    return asked in {"C", "POSIX"} and bool(sys.flags.utf8_mode)
+
+
+def _colours(environ: Mapping[str, str]) -> int:
+    """How many colours the terminal shows."""
+    deep = "256" in environ.get("TERM", "") or environ.get("COLORTERM", "") in {"truecolor", "24bit"}
+    return 256 if deep else 16

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from evlog.cli.command import flag, option
+from evlog.errors import UsageError
 
 if TYPE_CHECKING:
     import inspect
@@ -26,6 +27,7 @@ class Shape:
     format: Format = "table"
     output: str | None = None
     raw_csv: bool = False
+    plot: bool = False
 
     @property
     def table(self) -> bool:
@@ -33,11 +35,13 @@ class Shape:
         return self.format == "table"
 
 
-def parameters(default: Format = "table") -> list[inspect.Parameter]:
-    """The options that say how an answer is printed."""
+def parameters(default: Format | None = None) -> list[inspect.Parameter]:
+    """The options that say how an answer is printed; what names no default of its own is a report, and can be drawn."""
     formats = "|".join(get_args(Format))
+    drawn = [flag("print__plot", "--plot", "A picture in place of the table.")] if default is None else []
     return [
-        option("print__format", Format, default, "--format", metavar=formats, help="How rows are printed."),
+        *drawn,
+        option("print__format", Format, default or "table", "--format", metavar=formats, help="How rows are printed."),
         option(
             "print__output", str | None, None, "--output", metavar="FILE", help="Write to FILE, whole or not at all."
         ),
@@ -50,7 +54,10 @@ def shape(given: dict[str, Any]) -> Shape:
     said = {name.removeprefix(_PREFIX): given.pop(name) for name in list(given) if name.startswith(_PREFIX)}
     if said["output"] == "-":
         said["output"] = None
-    return Shape(**said)
+    found = Shape(**said)
+    if found.plot and not found.table:
+        raise UsageError(f"--plot draws what --format {found.format} writes", hint="give one of them")
+    return found
 
 
 def emit(call: Call, result: Result, shape: Shape, *, bare: bool = False) -> None:

@@ -29,12 +29,11 @@ _FED = {
 """Keywords of reports that are settings: with flag, environment, file and default."""
 
 _STEPS = "steps"
-_USUAL = {"order": "ordered", "attempt": "best", "step_window": "none", "within_session": False}
+_NAMED = ("window", "step_window", "order", "attempt", "ties", "within_session")
+"""What a funnel of the plan may say beside its steps."""
+
 _METAVARS: dict[Any, str] = {int: "N", float: "NUMBER", str: "TEXT"}
-_EXAMPLES = {
-    "funnel": "evlog funnel page_view signup 'purchase[properties.plan=pro]' --window 7d",
-    "dropoff": "evlog dropoff --days 30 --format csv",
-}
+_EXAMPLES = {"dropoff": "evlog dropoff --days 30 --format csv"}
 
 
 class Reports(app.Group):
@@ -76,15 +75,22 @@ def report(name: str) -> TyperCommand:
     def run(call: Call, **given: Any) -> None:
         for key, read in readers.items():
             given[key] = _read(key, given[key], read)
-        _answer(call, module.report, given | _fed(call, fed))
+        _answer(call, module.report, given | _fed(call, fed, like=given.get("like")))
 
     example = getattr(module, "EXAMPLE", _EXAMPLES.get(name, f"evlog report {name} --days 30"))
     return built_from(name, run, parameters, About(example, (1,)), help_=_sentence(module.HELP))
 
 
-def _fed(call: Call, fed: dict[str, str]) -> dict[str, str]:
-    """The keywords that settings say, as text; where nobody said anything the report's own default stands."""
+def _fed(call: Call, fed: dict[str, str], *, like: str | None) -> dict[str, str]:
+    """The keywords that settings say, as text; where nobody said anything the report's own default stands.
+
+    What a bundle sets, only a flag may change.
+    """
+    from evlog.query.funnel.manner import bundled
+
     said = {key: known for key, known in fed.items() if call.settings.origin(known) != "default"}
+    bundle = bundled(like)
+    said = {key: known for key, known in said.items() if key not in bundle or known in call.flags}
     return {key: _text(getattr(call.settings, known)) for key, known in said.items()}
 
 
@@ -104,33 +110,37 @@ def _answer(call: Call, function: Callable[..., Any], given: dict[str, Any]) -> 
 
 
 def _named_funnel(call: Call, given: dict[str, Any]) -> dict[str, Any]:
-    """The options of a funnel whose only step names one of the plan: what the plan says, unless a flag does."""
+    """The options of a funnel whose only step names one of the plan: what the plan says, unless a flag does.
+
+    `--like` is a flag for all that its bundle sets.
+    """
     plan = call.plan()
     named = plan.funnels.get(given[_STEPS][0]) if plan and len(given[_STEPS]) == 1 else None
     if named is None:
         return given
-    for key, usual in _USUAL.items():
-        if getattr(named, key) not in (None, usual):
-            hint = f'take `{key}` out of the plan, or set it to what funnels do: "{usual}"'
-            raise UsageError(f"funnel {given[_STEPS][0]} of the plan asks for {key} = {getattr(named, key)}", hint=hint)
-    said: dict[str, Any] = {_STEPS: named.steps}
-    if named.window is not None and "funnel_window" not in call.flags:
-        said["window"] = named.window
-    if named.ties is not None:
-        said["ties"] = named.ties
-    return given | said
+    from evlog.query.funnel.manner import SIDEWAYS, bundled
+
+    if given.get("like") in SIDEWAYS:
+        return given | {_STEPS: named.steps}
+    flags = {key for key in _NAMED if key != "window" and given.get(key) is not None}
+    flags |= {"window"} if "funnel_window" in call.flags else set()
+    said = {key: getattr(named, key) for key in _NAMED if key not in flags | bundled(given.get("like")).keys()}
+    told = {key: value for key, value in said.items() if value not in (None, False)}
+    return given | told | {_STEPS: named.steps}
 
 
 def _option(parameter: inspect.Parameter, readers: dict[str, Callable[[str], Any]]) -> inspect.Parameter:
     """The option of a report's keyword; what typer cannot read itself goes into `readers`."""
     kind, help_ = _unwrapped(parameter.annotation)
     name, default = parameter.name, parameter.default
-    dashed = f"--{name.replace('_', '-')}"
+    dashed = f"--{name.rstrip('_').replace('_', '-')}"
     if get_origin(kind) in {tuple, list}:
         readers[name] = tuple
         if name == _STEPS:
-            return _argument(name, "STEP", help_)
+            return _argument(name, list[str], "STEP…", help_)
         return repeated(name, dashed, "TEXT", help_)
+    if kind is str and default is inspect.Parameter.empty:
+        return _argument(name, str, name.upper(), help_)
     if timedelta in {kind, *get_args(kind)}:
         from evlog import window
 
@@ -139,12 +149,14 @@ def _option(parameter: inspect.Parameter, readers: dict[str, Callable[[str], Any
         return option(name, str | None, shown, dashed, metavar="DURATION", help=help_)
     choices = [kind, *get_args(kind)]
     known = next((get_args(one) for one in choices if get_origin(one) is Literal), ())
+    if bool in get_args(kind):  # None: nobody said
+        return option(name, bool | None, None, f"{dashed}/--no{dashed[1:]}", help=help_, show_default=False)
     metavar = "|".join(map(str, known)) or next((_METAVARS[one] for one in choices if one in _METAVARS), None)
     return option(name, kind, default, dashed, metavar=metavar, help=help_)
 
 
-def _argument(name: str, metavar: str, help_: str) -> inspect.Parameter:
-    annotation = Annotated[list[str], typer.Argument(metavar=f"{metavar}…", help=help_, show_default=False)]
+def _argument(name: str, kind: Any, metavar: str, help_: str) -> inspect.Parameter:
+    annotation = Annotated[kind, typer.Argument(metavar=metavar, help=help_, show_default=False)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
 
 
@@ -166,4 +178,4 @@ def _read(key: str, value: Any, read: Callable[[Any], Any]) -> Any:
 
 
 def _sentence(help_: str) -> str:
-    return f"{help_[:1].upper()}{help_[1:]}{'' if help_.endswith('.') else '.'}" if help_ else ""
+    return f"{help_[:1].upper()}{help_[1:]}{'' if help_.endswith(('.', ']')) else '.'}" if help_ else ""

@@ -35,6 +35,9 @@ PLAN = {
 USER = {
     "export": Entry("All events of a user.", "commands.user:export"),
     "delete": Entry("Erase a user from every tier, for good.", "commands.user:delete"),
+    "link": Entry("Say that events of an id belong to a user.", "commands.user:link"),
+    "unlink": Entry("Take back what was said of an id.", "commands.user:unlink"),
+    "journey": Entry("What one user did, event by event.", "commands.user:journey", makes=True),
 }
 COMMANDS: dict[str, Entry] = {
     "init": Entry("A settings file, a starter tracking plan and an empty store.", "commands.init:init"),
@@ -45,8 +48,11 @@ COMMANDS: dict[str, Entry] = {
     "report": Entry("Answer a question; alone it lists the reports.", "reports:group", makes=True),
     "funnel": Entry("How many users take each of the steps, in order.", "reports:report", makes=True),
     "dropoff": Entry("What is started and not completed, worst first.", "reports:report", makes=True),
+    "overview": Entry(
+        "The dashboard on one screen, and what is new since the last look.", "commands.overview:overview", makes=True
+    ),
     "purge": Entry("Remove whole days of events that are old enough.", "commands.purge:purge"),
-    "user": Entry("What is known of a user: hand it out, or erase it.", inner=USER),
+    "user": Entry("What is known of a user: hand it out, or erase it; and which ids are one.", inner=USER),
     "sql": Entry("Ask the events in SQL; reads only.", "commands.sql:sql"),
     "status": Entry("What the store holds, how fresh it is, what waits.", "commands.status:status"),
     "verify": Entry("Check every file of the store.", "commands.verify:verify"),

@@ -16,7 +16,7 @@ from evlog.event.privacy import family
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from evlog.event.plan import Plan
+    from evlog.event.plan import Component, Plan
 
 Level = Literal["error", "warning", "note"]
 
@@ -43,7 +43,7 @@ class Finding:
 
 def lint(plan: Plan) -> tuple[Finding, ...]:
     """Every finding about `plan`, errors first."""
-    findings = {*_names(plan), *_alike(plan), *_properties(plan), *_references(plan), *_gaps(plan)}
+    findings = {*_names(plan), *_alike(plan), *_properties(plan), *_references(plan), *_parts(plan), *_gaps(plan)}
     return tuple(sorted(findings, key=lambda found: (_RANK[found.level], found.where, found.message)))
 
 
@@ -146,9 +146,9 @@ def _properties(plan: Plan) -> Iterator[Finding]:
 
 
 def _references(plan: Plan) -> Iterator[Finding]:
-    """Pairs, funnels and inactive types that name event types which the plan does not know."""
-    for name in plan.inactive:
-        yield from _unknown(plan, "inactive", (name,))
+    """What names event types, or pairs, that the plan does not know."""
+    for key, names in (("inactive", plan.inactive), ("errors", plan.errors), ("requests", plan.requests)):
+        yield from _unknown(plan, key, names)
     for key, pair in plan.pairs.items():
         where = dotted("pairs", key)
         yield from _unknown(plan, where, filter(None, (pair.start, pair.complete, pair.abandon)))
@@ -157,6 +157,29 @@ def _references(plan: Plan) -> Iterator[Finding]:
     for key, funnel in plan.funnels.items():
         for step in funnel.steps:
             yield from _unknown(plan, dotted("funnels", key), types_of(step))
+    for key, index in plan.indices.items():
+        for name, component in index.components.items():
+            yield from _component(plan, dotted("indices", key, "components", name), component)
+
+
+def _component(plan: Plan, where: str, component: Component) -> Iterator[Finding]:
+    """What a component of an index names that is not there."""
+    yield from _unknown(plan, where, component.events)
+    if component.pair is not None and component.pair not in plan.pairs:
+        yield Finding("error", where, f"the plan has no pair {component.pair}")
+    rules = [plan.events[name] for name in component.events or plan.events if name in plan.events]
+    named = (component.property or "").removeprefix("properties.").partition(".")[0]
+    if named and rules and not any(rule.additional or named in rule.properties for rule in rules):
+        yield Finding("warning", where, f"none of its event types has a property {named}")
+
+
+def _parts(plan: Plan) -> Iterator[Finding]:
+    """Targets that stand in several parts: most often a slip."""
+    holder: dict[str, str] = {}
+    for name, part in plan.parts.items():
+        for target in part.targets:
+            if holder.setdefault(target, name) != name:
+                yield Finding("warning", dotted("parts", name), f"{target} is in {holder[target]} too")
 
 
 def types_of(step: str) -> tuple[str, ...]:

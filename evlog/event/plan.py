@@ -1,4 +1,4 @@
-"""The tracking plan as data: which event types exist, what each must say, and the pairs and funnels it names.
+"""The tracking plan as data: which event types exist, what each must say, and what it names for reports.
 
 metrics §13 and §18: without a plan any well-formed event is accepted; with one, unknown event types and unknown
 properties are refused unless the type says `additional = true`.
@@ -81,6 +81,42 @@ class Funnel:
     within_session: bool = False
 
 
+Measure = Literal["events", "targets", "days", "sum", "avg", "rate"]
+MEASURES: tuple[Measure, ...] = ("events", "targets", "days", "sum", "avg", "rate")
+"""What a component of an index counts: events, distinct targets, local dates, a property, completed of started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Targets that belong together, such as the exercises of a module (metrics §6)."""
+
+    targets: tuple[str, ...]  # target ids
+    required: tuple[str, ...] = ()  # who completes them completes the part; none named: all targets
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """One measure of a user in a period, and how it counts in an index; `max` below `min`: less is better."""
+
+    measure: Measure
+    max: float
+    min: float = 0
+    weight: float = 1
+    events: tuple[str, ...] = ()  # only these types; none named: all
+    property: str | None = None  # of sum and avg
+    pair: str | None = None  # of rate: a pair of the plan
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """A weighted mean of components, each scaled to 0..100 (metrics §18.10)."""
+
+    components: Mapping[str, Component] = field(default_factory=dict)  # in the order of the file
+    description: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A tracking plan. A plan without event types is open: it accepts any well-formed event."""
@@ -91,9 +127,13 @@ class Plan:
     placeholder_users: Literal["reject", "null"] = "reject"
     anonymous_ids: str | None = None  # a pattern: a user_id that wholly matches is an anonymous id (metrics §18.8)
     inactive: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()  # types that are errors (metrics §11)
+    requests: tuple[str, ...] = ()  # types that errors are measured against
     events: Mapping[str, EventRule] = field(default_factory=dict)
     pairs: Mapping[str, Pair] = field(default_factory=dict)
     funnels: Mapping[str, Funnel] = field(default_factory=dict)
+    parts: Mapping[str, Part] = field(default_factory=dict)  # in the order of the file
+    indices: Mapping[str, Index] = field(default_factory=dict)
 
     @classmethod
     def open(cls) -> Plan:
@@ -132,7 +172,17 @@ class Plan:
         shapes = [(name, _sorted(rule), names) for name, rule, names in events]
         settings = (self.version, self.id, self.consent, self.placeholder_users, self.anonymous_ids)
         named = (sorted(self.pairs.items(), key=_key), sorted(self.funnels.items(), key=_key))
-        return (*settings, sorted(self.inactive_types), shapes, *named)
+        return (*settings, sorted(self.inactive_types), shapes, *named, *self._later())
+
+    def _later(self) -> tuple[object, ...]:
+        """What came to plans later: a plan that says nothing of it keeps its fingerprint."""
+        kinds = (sorted(self.errors), sorted(self.requests))
+        parts = [(name, part, sorted(part.required)) for name, part in self.parts.items()]
+        indices = [
+            (name, index.description, sorted(index.components.items(), key=_key))
+            for name, index in sorted(self.indices.items(), key=_key)
+        ]
+        return (*kinds, parts, indices) if any((*kinds, parts, indices)) else ()
 
 
 def _key(item: tuple[str, object]) -> str:

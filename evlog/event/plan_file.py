@@ -6,14 +6,26 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from evlog.errors import PlanError
-from evlog.event.plan import PROPERTY_TYPES, REQUIRABLE, EventRule, Funnel, Pair, Plan, Property
+from evlog.event.plan import (
+    MEASURES,
+    PROPERTY_TYPES,
+    REQUIRABLE,
+    Component,
+    EventRule,
+    Funnel,
+    Index,
+    Pair,
+    Part,
+    Plan,
+    Property,
+)
 from evlog.event.plan_table import Fault, Table, came, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from evlog.event.plan import PropertyType
+    from evlog.event.plan import Measure, PropertyType
 
 _LARGEST = 1 << 20  # a plan of a megabyte has thousands of event types
 _DOTS = 1000  # dotted keys cost tomllib the square of their length
@@ -89,9 +101,13 @@ def _plan(table: Table) -> Plan:
         placeholder_users=table.one_of("placeholder_users", ("reject", "null")) or "reject",
         anonymous_ids=table.pattern("anonymous_ids"),
         inactive=table.words("inactive"),
+        errors=table.words("errors"),
+        requests=table.words("requests"),
         events={name: _event(inner) for name, inner in table.tables("events") if _named(inner, name)},
         pairs={name: _pair(inner) for name, inner in table.tables("pairs") if _named(inner, name)},
         funnels={name: _funnel(inner) for name, inner in table.tables("funnels") if _named(inner, name)},
+        parts={name: _part(inner) for name, inner in table.tables("parts", as_written=True) if _named(inner, name)},
+        indices={name: _index(inner) for name, inner in table.tables("indices") if _named(inner, name)},
     )
     table.close()
     return plan
@@ -229,6 +245,85 @@ def _steps(table: Table) -> tuple[str, ...]:
         if not (isinstance(step, str) and step.strip()):
             table.fault("steps", f"expected each step to be a text that is not empty, got {came(step)}")
     return tuple(step for step in steps or () if isinstance(step, str))
+
+
+def _part(table: Table) -> Part:
+    part = Part(targets=table.words("targets"), required=table.words("required"), title=table.text("title"))
+    if not part.targets and not table.spoilt("targets"):
+        table.fault("targets", "expected at least one target id")
+    for name in part.required:
+        if name not in part.targets:
+            table.fault("required", f"expected some of the targets, got {came(name)}")
+    table.close()
+    return part
+
+
+def _index(table: Table) -> Index:
+    inner = list(table.tables("components", as_written=True))
+    if not inner and not table.spoilt("components"):
+        table.fault("components", "expected at least one component")
+    index = Index(
+        components={name: _component(one) for name, one in inner if _named(one, name) and _free(one, name)},
+        description=table.text("description"),
+    )
+    table.close()
+    return index
+
+
+_TAKEN = ("group", "period", "score", "users")  # other columns of the report
+
+
+def _component(table: Table) -> Component:
+    measure: Measure = table.one_of("measure", MEASURES) or "events"
+    if not table.has("measure"):
+        table.fault("measure", f"missing; one of {', '.join(MEASURES)}")
+    highest = table.number("max", limit=_EXACT, whole=False)
+    component = Component(
+        measure=measure,
+        max=1.0 if highest is None else highest + 0.0,
+        min=(table.number("min", limit=_EXACT, whole=False) or 0) + 0.0,
+        weight=_weight(table),
+        events=table.words("events"),
+        property=table.word("property"),
+        pair=table.word("pair"),
+        description=table.text("description"),
+    )
+    if table.has("measure") and not table.spoilt("measure"):
+        _suits_measure(table, measure)
+    if component.min == component.max and not table.spoilt("max"):
+        table.fault("max", f"expected another number than min, got {came(component.max)}")
+    table.close()
+    return component
+
+
+def _free(table: Table, name: str) -> bool:
+    """Whether a column can be called `name`; noted when it cannot."""
+    if name in _TAKEN:
+        table.faults.append(Fault(dotted(*table.path), f"expected another name than {', '.join(_TAKEN)}"))
+    return name not in _TAKEN
+
+
+def _weight(table: Table) -> float:
+    value = table.number("weight", limit=_EXACT, whole=False)
+    if value is not None and value <= 0:
+        table.fault("weight", f"expected a number above 0, got {came(value)}")
+    return 1.0 if value is None else value + 0.0
+
+
+_NEEDS: dict[str, tuple[str, ...]] = {"property": ("sum", "avg"), "pair": ("rate",)}
+
+
+def _suits_measure(table: Table, measure: Measure) -> None:
+    """Note what a component lacks for its measure, and what it cannot have with it."""
+    for key, measures in _NEEDS.items():
+        if measure in measures and not table.has(key):
+            table.fault(key, "missing")
+        if measure not in measures and table.has(key):
+            table.fault(key, f"expected only with measure {' or '.join(measures)}, got measure {measure}")
+    if measure == "rate" and table.has("events"):
+        table.fault("events", "expected no event types: the pair names them")
+    if measure != "rate" and not table.has("max"):
+        table.fault("max", "missing")
 
 
 def _duration(table: Table, key: str) -> str | None:

@@ -20,6 +20,8 @@ _MEANT = {
     "maxlength": "max_length", "max_len": "max_length", "desc": "description", "props": "properties",
     "additionalproperties": "additional", "additional_properties": "additional", "requires": "required",
     "kind": "type", "end": "complete", "event": "events", "pair": "pairs", "funnel": "funnels",
+    "part": "parts", "index": "indices", "indexes": "indices", "component": "components", "error": "errors",
+    "request": "requests", "exercises": "targets", "target": "targets", "types": "events", "name": "title",
 }  # fmt: skip
 """What people used to other schemas write, and what it is called here."""
 
@@ -68,6 +70,11 @@ class Table:
     def has(self, key: str) -> bool:
         """Whether the table has `key`."""
         return key in self._data
+
+    def spoilt(self, key: str) -> bool:
+        """Whether a fault of `key` itself is noted already."""
+        where = dotted(*self.path, key)
+        return any(fault.where == where for fault in self.faults)
 
     def take(self, key: str, fits: Callable[[Any], bool], expected: str) -> Any:
         """The value of `key` where it fits; None where it is absent, or off (which is noted)."""
@@ -128,10 +135,13 @@ class Table:
             return None
         return value
 
-    def tables(self, key: str, *, short: str | None = None) -> Iterator[tuple[str, Table]]:
-        """The tables inside the table at `key`, by name; with `short`, a plain text stands for `{short = text}`."""
+    def tables(self, key: str, *, short: str | None = None, as_written: bool = False) -> Iterator[tuple[str, Table]]:
+        """The tables inside the table at `key`, by name (or in the order of the file).
+
+        With `short`, a plain text stands for `{short = text}`.
+        """
         inner = self.take(key, lambda table: isinstance(table, dict), "a table") or {}
-        for name, data in sorted(inner.items()):
+        for name, data in inner.items() if as_written else sorted(inner.items()):
             held = {short: data} if short and isinstance(data, str) else data
             path = (*self.path, key, name)
             if isinstance(held, dict):

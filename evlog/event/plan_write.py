@@ -21,11 +21,20 @@ if TYPE_CHECKING:
 
 def dumps(plan: Plan) -> str:
     """`plan` as the text of a plan.toml: deterministic, only what differs from a default, `parse` gives it back."""
-    blocks = ["\n".join(_members(plan, ("events", "pairs", "funnels")))]
+    blocks = ["\n".join(_members(plan, ("events", "pairs", "funnels", "parts", "indices")))]
     blocks += [_event(name, rule) for name, rule in sorted(plan.events.items())]
-    for kind, named in (("pairs", plan.pairs), ("funnels", plan.funnels)):
-        blocks += ["\n".join([f"[{kind}.{bare(name)}]", *_members(one)]) for name, one in sorted(named.items())]
+    for kind, named in (("pairs", sorted(plan.pairs.items())), ("funnels", sorted(plan.funnels.items()))):
+        blocks += [_block(one, kind, name) for name, one in named]
+    blocks += [_block(part, "parts", name) for name, part in plan.parts.items()]
+    for name, index in sorted(plan.indices.items()):
+        blocks.append(_block(index, "indices", name, skip=("components",)))
+        blocks += [_block(one, "indices", name, "components", key) for key, one in index.components.items()]
     return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _block(one: Any, *path: str, skip: tuple[str, ...] = ()) -> str:
+    """The table at `path` that says what the dataclass `one` says."""
+    return "\n".join([f"[{'.'.join(map(bare, path))}]", *_members(one, skip)])
 
 
 def add(text: str, event_type: str, rule: EventRule, *, name: str = "plan.toml") -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from evlog.event import fields, times
+from evlog.event import fields, placeholder, times
 from evlog.event.record import IDS, TEXTS, Line
 from evlog.event.reject import Problem, Rejected, shown
 from evlog.event.validator import Validator
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 _ID_BYTES = 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_PLACEHOLDERS = ("null", "none", "undefined", "anonymous", "00000000-0000-0000-0000-000000000000")
-PLACEHOLDERS = frozenset(case(word) for word in _PLACEHOLDERS for case in (str.lower, str.upper, str.capitalize))
+PLACEHOLDERS = frozenset(case(word) for word in placeholder.WORDS for case in (str.lower, str.upper, str.capitalize))
 
 
 class NoConsent(Exception):

@@ -2,212 +2,181 @@
 
 A person's *attempt* is a chain of distinct events e1…em of which each ei fills step i, in time order, all within the
 window from e1, the end included. Of all attempts the one kept is the deepest; then the one that completes earliest;
-then the one that starts latest; then the one whose steps come earliest; then, among events of one instant, the one
-that arrived first.
+then the one that starts latest (or earliest, with `start="first"`); then the one whose steps come earliest; then, among
+events of one instant, the one that arrived first.
 
-Two roads give the same answer. `_swept` takes all persons at once, a step at a time, and is exact as long as an
-event cannot be wanted by two steps within one instant; the persons for whom it can go through `tied.attempt`, one by
-one.
+Three roads give the same answer. `swept` (in order) and `gathered` (in any order) take all persons at once, a step at
+a time, and know the rules most asked for. `search` takes one person at a time and knows all rules: it gets the persons
+and the rules that the others do not know.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evlog.kernel.tied import attempt
+from evlog.kernel.columns import Attempts, Log, entering, graced, numbered, taken
+from evlog.kernel.folded import folded
+from evlog.kernel.gathered import gathered
+from evlog.kernel.moments import Own, moments
+from evlog.kernel.rules import FOREVER, Rules
+from evlog.kernel.search import searched
+from evlog.kernel.swept import swept, tangled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from evlog.kernel.rules import Rules, Ties
-
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
+_ROUNDS = 20  # of one attempt each; who makes more is searched: a pass over all rows for each would be slow
 
-@dataclass(frozen=True, slots=True)
-class Log:
-    """The events that can fill a step: columns of equal length, sorted by (person, ts, arrival)."""
-
-    person: Ints
-    ts: Ints  # microseconds
-    fills: Ints  # bit i: the event can fill step i (from 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempts:
-    """The attempt of each person who took step 1, by person; `chain[p, i]` is the row of step i, -1 past the level."""
-
-    person: Ints
-    level: Ints
-    chain: Ints
+__all__ = ["Attempts", "Log", "attempts", "folded", "graced", "last_entries"]
 
 
 def attempts(log: Log, rules: Rules) -> Attempts:
-    """The best attempt of everyone in the log who took step 1 (metrics §7.4, §7.5, §7.13)."""
-    rows = _of_entrants(log)
-    if rules.ties != "step":
-        return _swept(log, rows, rules)
-    instant = _numbered(log.person[rows], log.ts[rows])
-    tied = _tied(instant)
-    tangled = _tangled(log, rows, tied)
-    smooth = rows[~tangled]
-    plain = _swept(log, _by_step(log, smooth, instant[~tangled], tied[~tangled]), rules)
-    return _joined(plain, _one_by_one(log, rows[tangled], rules))
+    """The attempts of everyone in the log who began one (metrics §7.4, §7.5, §7.13)."""
+    log = graced(log, rules)
+    if rules.remove and rules.exclusions:
+        return _untainted(_found(log, replace(rules, exclusions=())), log, rules)
+    return _found(log, rules)
 
 
-def last_entries(log: Log) -> Ints:
-    """The rows of everyone's last event that can be step 1, by person."""
-    entries = np.flatnonzero(log.fills & 1)
+def last_entries(log: Log, rules: Rules | None = None) -> Ints:
+    """The rows of everyone's last event that an attempt may begin with, by person."""
+    entries = np.flatnonzero(entering(log, rules or Rules(1)))
     who = log.person[entries]
     last = np.ones(len(entries), bool)
     last[:-1] = who[1:] != who[:-1]
     return entries[last]
 
 
-def _of_entrants(log: Log) -> Ints:
-    """The rows of persons who took step 1."""
+def _found(log: Log, rules: Rules) -> Attempts:
+    """The attempts of all who may begin one, each along the road that knows the rules."""
+    rows = _of_entrants(log, rules)
+    hard = _hard(log, rows, rules)
+    easy = _at_once(log, rows[~hard], rules)
+    return _joined(easy, _one_by_one(log, rows[hard], rules))
+
+
+def _at_once(log: Log, rows: Ints, rules: Rules) -> Attempts:
+    """The attempts of the persons of `rows` along a fast road; with `all` the first of everyone, and so on."""
+    road = gathered if rules.order == "any" else swept
+    if rules.attempt != "all":
+        return road(log, rows, rules)
+    locked = replace(rules, attempt="first")
+    found = road(log, rows[:0], locked)
+    for _ in range(_ROUNDS):
+        turn = road(log, rows, locked)
+        found = _joined(found, turn)
+        rows = rows[_over(log, rows, turn, rules)] if len(turn.person) else rows[:0]
+    return _joined(found, _one_by_one(log, rows, rules))
+
+
+def _over(log: Log, rows: Ints, turn: Attempts, rules: Rules) -> Bools:
+    """Whether each row comes after its person's attempt: after its conversion, or else after its window."""
+    at = np.minimum(np.searchsorted(turn.person, log.person[rows]), len(turn.person) - 1)
+    last = turn.chain[:, -1][at]
+    ts = log.ts[rows]
+    after = rows > last if rules.ties == "seq" else ts > log.ts[last]
+    late = ts > log.ts[turn.chain[at, 0]] + rules.window
+    return np.asarray((turn.person[at] == log.person[rows]) & np.where(last >= 0, after, late), np.bool_)
+
+
+def _of_entrants(log: Log, rules: Rules) -> Ints:
+    """The rows of persons who may begin an attempt."""
     if not len(log.person):
         return np.zeros(0, np.int64)
-    number = _numbered(log.person)
+    number = numbered(log.person)
     entered = np.zeros(number[-1] + 1, bool)
-    entered[number[(log.fills & 1) == 1]] = True
+    entered[number[entering(log, rules)]] = True
     return np.flatnonzero(entered[number])
 
 
-def _numbered(*columns: Ints) -> Ints:
-    """A running number for each run of equal rows."""
-    if not len(columns[0]):
-        return np.zeros(0, np.int64)
-    changes = np.zeros(len(columns[0]), np.int64)
-    for column in columns:
-        changes[1:] |= column[1:] != column[:-1]
-    return np.cumsum(changes)
+def _hard(log: Log, rows: Ints, rules: Rules) -> Bools:
+    """Whether each row's person must be searched for."""
+    if not _plain(rules):
+        return np.ones(len(rows), bool)
+    if rules.order == "any":
+        hard = np.isin(log.person[rows], log.person[rows[(log.fills[rows] & (log.fills[rows] - 1)) != 0]])
+    else:
+        hard = tangled(log, rows) if rules.ties == "step" and not rules.share else np.zeros(len(rows), bool)
+    if rules.exclusions and log.excluded is not None:
+        hard |= np.isin(log.person[rows], log.person[rows[log.excluded[rows] != 0]])
+    return hard
 
 
-def _tied(instant: Ints) -> NDArray[np.bool_]:
-    """Whether each row shares its instant with another."""
-    tied = np.zeros(len(instant), bool)
-    same = instant[1:] == instant[:-1]
-    tied[1:] |= same
-    tied[:-1] |= same
-    return tied
+def _plain(rules: Rules) -> bool:
+    """Whether one of the fast roads knows the rules, exclusions apart: whom they concern is searched for.
 
-
-def _tangled(log: Log, rows: Ints, tied: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether each row's person has an instant in which one event could fill two steps and another stands beside it.
-
-    Elsewhere an event has one use within its instant, so taking the instant's events in the order of their steps is
-    the best there is.
+    A greedy attempt is the deepest of its start, which is what the fast roads find, unless a later event for a step
+    would have left more room for the next.
     """
-    person = log.person[rows]
-    fills = log.fills[rows]
-    knots = person[tied & ((fills & (fills - 1)) != 0)]
-    return np.isin(person, knots)
-
-
-def _by_step(log: Log, rows: Ints, instant: Ints, tied: NDArray[np.bool_]) -> Ints:
-    """The rows with the events of each instant in the order of the steps they fill."""
-    at = np.flatnonzero(tied)
-    ordered = rows.copy()
-    ordered[at] = rows[at[np.lexsort((log.fills[rows[at]], instant[at]))]]
-    return ordered
-
-
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    """Events in the order in which they may be taken: their rows in the log, and what is asked of each place."""
-
-    rows: Ints
-    person: Ints
-    ts: Ints
-    fills: Ints
-    instant: Ints  # a running number
-    order: Ints  # the next step's event must stand higher: by place, or with strict ties by instant
-
-
-_Held = list[tuple["Ints", "Ints"]]
-"""For each step the places that hold it, and for each such place the latest start (a place) that leads there."""
-
-
-def _lane(log: Log, rows: Ints, ties: Ties) -> _Lane:
-    """The events of `rows`, in that order."""
-    person, ts = log.person[rows], log.ts[rows]
-    instant = _numbered(person, ts)
-    order = instant if ties == "strict" else np.arange(len(rows), dtype=np.int64)
-    return _Lane(rows, person, ts, log.fills[rows], instant, order)
-
-
-def _swept(log: Log, rows: Ints, rules: Rules) -> Attempts:
-    """The best attempts of all persons at once, where events are taken in the order of `rows`."""
-    lane = _lane(log, rows, rules.ties)
-    held = _held(lane, rules)
-    entrants = np.unique(lane.person[held[0][0]])
-    level = np.zeros(len(entrants), np.int64)
-    start = np.zeros(len(entrants), np.int64)
-    for number, (here, starts) in enumerate(held, 1):
-        who, first = np.unique(lane.person[here], return_index=True)
-        last = np.searchsorted(lane.instant[here], lane.instant[here[first]], side="right") - 1
-        at = np.searchsorted(entrants, who)
-        level[at] = number
-        start[at] = starts[last]
-    return Attempts(entrants, level, _earliest(lane, held, level=level, start=start))
-
-
-def _held(lane: _Lane, rules: Rules) -> _Held:
-    """The places that hold each step.
-
-    Places rise with person and time, and so do the starts that lead to each step. So the last place before an event
-    that holds the step before has the latest start; it is an earlier person's only if this one has none.
-    """
-    here = np.flatnonzero(lane.fills & 1)
-    held = [(here, here)]
-    for step in range(1, rules.steps):
-        before, starts = held[-1]
-        here = np.flatnonzero((lane.fills >> step) & 1)
-        last = np.searchsorted(lane.order[before], lane.order[here], side="left") - 1
-        here, last = here[last >= 0], last[last >= 0]
-        start = starts[last]
-        kept = (lane.person[start] == lane.person[here]) & (lane.ts[here] - lane.ts[start] <= rules.window)
-        held.append((here[kept], start[kept]))
-    return held
-
-
-def _earliest(lane: _Lane, held: _Held, *, level: Ints, start: Ints) -> Ints:
-    """The rows of each chain: from the start's instant on, every step as soon as it can be taken."""
-    chain = np.full((len(level), len(held)), -1, np.int64)
-    entries = held[0][0]
-    place = entries[np.searchsorted(lane.instant[entries], lane.instant[start], side="left")]
-    chain[:, 0] = lane.rows[place]
-    for step in range(1, len(held)):
-        on = np.flatnonzero(level > step)
-        here = held[step][0]
-        place[on] = here[np.searchsorted(lane.order[here], lane.order[place[on]], side="right")]
-        chain[on, step] = lane.rows[place[on]]
-    return chain
+    roomy = rules.step_window >= FOREVER
+    if rules.order == "any":
+        return roomy and rules.ties != "strict"
+    return rules.attempt == "best" or (rules.order == "ordered" and roomy)
 
 
 def _one_by_one(log: Log, rows: Ints, rules: Rules) -> Attempts:
-    """The best attempts of the persons of `rows`, each by the exact matching of `tied.attempt`."""
-    who, first = np.unique(log.person[rows], return_index=True)
+    """The attempts of the persons of `rows`, one person after the other."""
+    own = taken(log, rows)
+    who, first = np.unique(own.person, return_index=True)
     bounds = [*first.tolist(), len(rows)]
-    ts, fills = log.ts[rows].tolist(), log.fills[rows].tolist()
-    level = np.zeros(len(who), np.int64)
-    chain = np.full((len(who), rules.steps), -1, np.int64)
-    for number, (begin, end) in enumerate(pairwise(bounds)):
-        places = attempt(ts[begin:end], fills[begin:end], steps=rules.steps, window=rules.window)
-        level[number] = len(places)
-        chain[number, : len(places)] = rows[begin:end][places]
-    return Attempts(who, level, chain)
+    columns = [None if c is None else c.tolist() for c in (own.ts, own.fills, own.excluded, own.opens, own.breaks)]
+    person: list[int] = []
+    chains: list[tuple[int, ...]] = []
+    filled: list[tuple[int, ...]] = []
+    for name, (begin, end) in zip(who.tolist(), pairwise(bounds), strict=True):
+        ts, fills, *others = (None if c is None else c[begin:end] for c in columns)
+        for places, steps in searched(moments(Own(ts or [], fills or [], *others), rules), rules):
+            person.append(name)
+            chains.append(tuple(begin + place for place in places))
+            filled.append(steps)
+    told = _matrix(filled, rules.steps) if rules.order == "any" else None
+    chain = np.append(rows, -1)[_matrix(chains, rules.steps)]
+    level = np.fromiter(map(len, chains), np.int64, len(chains))
+    return Attempts(np.array(person, np.int64), level, chain, told)
+
+
+def _matrix(rows: list[tuple[int, ...]], width: int) -> Ints:
+    """The rows, each filled up with -1."""
+    flat = [value for row in rows for value in (*row, *(-1,) * (width - len(row)))]
+    return np.array(flat, np.int64).reshape(len(rows), width)
+
+
+def _untainted(found: Attempts, log: Log, rules: Rules) -> Attempts:
+    """The attempts in which no exclusion was met (metrics §7.9 `remove`)."""
+    tainted = np.zeros(len(found.person), bool)
+    for exclusion in rules.exclusions:
+        if log.excluded is None:
+            break
+        rows = np.flatnonzero((log.excluded >> exclusion.bit) & 1)
+        on = np.flatnonzero(found.level > exclusion.first)
+        begin = found.chain[on, exclusion.first - 1]
+        end = found.chain[on, np.minimum(found.level[on], exclusion.last) - 1]
+        instant = numbered(log.person, log.ts)
+        between = np.searchsorted(instant[rows], instant[end]) - np.searchsorted(
+            instant[rows], instant[begin], side="right"
+        )
+        tainted[on] |= between > 0
+    keep = ~tainted
+    filled = None if found.filled is None else found.filled[keep]
+    return Attempts(found.person[keep], found.level[keep], found.chain[keep], filled)
 
 
 def _joined(one: Attempts, other: Attempts) -> Attempts:
-    """Both, in the order of persons."""
+    """Both, in the order of persons; either may be empty."""
+    if not len(one.person) or not len(other.person):
+        return one if len(one.person) else other
     person = np.concatenate((one.person, other.person))
     order = np.argsort(person, kind="stable")
     level = np.concatenate((one.level, other.level))
     chain = np.concatenate((one.chain, other.chain))
-    return Attempts(person[order], level[order], chain[order])
+    filled = None
+    if one.filled is not None and other.filled is not None:
+        filled = np.concatenate((one.filled, other.filled))[order]
+    return Attempts(person[order], level[order], chain[order], filled)

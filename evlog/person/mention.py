@@ -10,13 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from evlog.event import decode
 from evlog.event.fields import ALIASES
 from evlog.event.reject import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ERASED = "[erased]"
 _LONG = 8
@@ -86,11 +89,11 @@ class Mention:
 
     def named(self, text: str) -> bool:
         """Whether the text in a column of ids speaks of this id."""
-        return self._among_ids.search(text) is not None
+        return any(self._among_ids.search(piece) is not None for piece in text.split(ERASED))
 
     def unnamed(self, text: str) -> str:
         """The text of a column of ids with `[erased]` in place of the id."""
-        return self._among_ids.sub(ERASED, text)
+        return ERASED.join(self._among_ids.sub(ERASED, piece) for piece in text.split(ERASED))
 
     def in_line(self, raw: bytes) -> bool:
         """Whether a line as it came speaks of the id, be it JSON or not; a number in a field of users counts."""
@@ -125,6 +128,56 @@ class Mention:
                 name += "+"  # two keys may not become one
             told[name] = self.without(inner)
         return told
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """The ways in which any of several ids can be spoken of: the ids of one person."""
+
+    each: tuple[Mention, ...]
+
+    @property
+    def users(self) -> frozenset[str]:
+        """The ids."""
+        return frozenset(one.user for one in self.each)
+
+    @property
+    def needles(self) -> tuple[str, ...]:
+        """What a raw search looks for first: one of these stands wherever an id is spoken of."""
+        return tuple(one.needle for one in self.each)
+
+    def within(self, raw: bytes) -> bool:
+        """Whether raw JSON may speak of an id; cheap, and never wrong when it says no."""
+        return any(one.within(raw) for one in self.each)
+
+    def spoken(self, value: Any) -> bool:
+        """Whether any string in `value`, keys included, speaks of an id."""
+        return any(one.spoken(value) for one in self.each)
+
+    def without(self, value: Any) -> Any:
+        """`value` with `[erased]` in place of every mention."""
+        for one in self.each:
+            value = one.without(value)
+        return value
+
+    def named(self, text: str) -> bool:
+        """Whether the text in a column of ids speaks of an id."""
+        return any(one.named(text) for one in self.each)
+
+    def unnamed(self, text: str) -> str:
+        """The text of a column of ids with `[erased]` in place of each id."""
+        for one in self.each:
+            text = one.unnamed(text)
+        return text
+
+    def in_line(self, raw: bytes) -> bool:
+        """Whether a line as it came speaks of an id."""
+        return any(one.in_line(raw) for one in self.each)
+
+
+def of(ids: Iterable[str]) -> Mentions:
+    """The ways in which these ids can be spoken of; the longest first, as one may be a piece of another."""
+    return Mentions(tuple(Mention(one) for one in sorted(set(ids), key=lambda one: (-len(one), one))))
 
 
 def _opened(text: str) -> Any:

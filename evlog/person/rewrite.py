@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
 
 from evlog.event.record import Line, entry
-from evlog.store import durable, ids, parts, quarantine
-from evlog.store.layout import PART, PART_IDS
+from evlog.store import durable, firsts, ids, links, parts, quarantine
+from evlog.store.layout import FIRSTS, PART, PART_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from evlog.person.mention import Mention
+    from evlog.person.mention import Mentions
     from evlog.store.journal import Staging
     from evlog.store.layout import Store
     from evlog.store.snapshot import Part, Segment, Snapshot
@@ -45,8 +45,8 @@ class Changed:
     """One file that an erasure rewrites or removes."""
 
     path: str
-    tier: str  # events, parquet, quarantine
-    removed: int  # events of the user (or rejects that speak of them)
+    tier: str  # events, parquet, quarantine, links, firsts
+    removed: int  # events of the user (or rejects, links, first instants that speak of them)
     mentions: int  # other users' events that spoke of them
     before: str  # SHA-256 of the file
     after: str | None  # … of what takes its place; None: nothing does
@@ -57,6 +57,8 @@ class Receipt:
     """What an erasure did, and the proof; the user stands in it only as a keyed hash."""
 
     subject: str
+    subjects: tuple[str, ...] = ()  # of every id that went with it, its own first
+    unlinked: int = 0  # ids that others used too: they stay, and mean nobody now
     dry_run: bool = False
     files: list[Changed] = field(default_factory=list)
     scanned: int = 0
@@ -64,10 +66,10 @@ class Receipt:
 
     @property
     def removed(self) -> dict[str, int]:
-        """How many events (or rejects) went, by tier."""
+        """How many events (or rejects, links, first instants) went, by tier."""
         tiers = {"events": 0, "parquet": 0, "quarantine": 0}
         for changed in self.files:
-            tiers[changed.tier] += changed.removed
+            tiers[changed.tier] = tiers.get(changed.tier, 0) + changed.removed
         return tiers
 
     @property
@@ -96,12 +98,16 @@ class Rewrite:
 
     store: Store
     staged: Staging
-    mention: Mention
+    mention: Mentions
     tombstones: Tombstones
     receipt: Receipt
     renames: list[tuple[str, str]] = field(default_factory=list)
     unlinks: list[str] = field(default_factory=list)
     _done: set[str] = field(default_factory=set)
+    _users: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._users = self.mention.users
 
     def files(self, seen: Snapshot, rejects: list[quarantine.File]) -> None:
         """Rewrite what of these files was not looked at before."""
@@ -117,6 +123,26 @@ class Rewrite:
             target = f"quarantine/{file.path.name}"
             if self._first_time(target):
                 self._rejects(file, target)
+
+    def unsaid(self, held: list[links.File]) -> None:
+        """Take out every line that speaks of the person."""
+        for file in held:
+            lines = file.read()
+            kept = [replace(line, by=self.mention.without(line.by)) for line in lines if not self._theirs(line)]
+            if kept != lines:
+                content = b"".join(line.line() for line in kept)
+                self._replace(file.path, file.target, "links", content, (len(lines) - len(kept), 0))
+
+    def forgotten(self) -> None:
+        """Take the person out of the first-seen memory; the caller holds the commit lock."""
+        content, known = firsts.without(self.store, self.receipt.subjects), firsts.held(self.store).entries
+        if content is not None:
+            path = self.store.root / FIRSTS
+            gone = (path.stat().st_size - len(content)) // known.itemsize
+            self._replace(path, FIRSTS, "firsts", content, (gone, 0))
+
+    def _theirs(self, line: links.Said) -> bool:
+        return any(self.mention.named(one) for one in (line.source, line.target) if one is not None)
 
     def put(self, target: str, content: bytes) -> None:
         """Stage `content` to become the file `target`."""
@@ -168,7 +194,7 @@ class Rewrite:
         return any(
             bool(pc.any(pc.match_substring(batch.column(name), pattern), min_count=0).as_py())
             for name in ("user_id", *_IDS, *_TEXTS, *_JSON)
-            for pattern in ((self.mention.needle, "\\u") if name in _JSON else (self.mention.needle,))
+            for pattern in ((*self.mention.needles, "\\u") if name in _JSON else self.mention.needles)
         )
 
     def _batches(self, path: Path, out: _Outcome) -> Iterator[Any]:
@@ -189,7 +215,7 @@ class Rewrite:
     def _event(self, event: dict[str, Any], out: _Outcome) -> dict[str, Any] | None:
         """What is left of an event: `_SAME` of one that does not speak of the user, None of one of theirs."""
         user = event.get("user_id")
-        if self.mention.user == (user if user is not None else event.get("anonymous_id")):
+        if (user if user is not None else event.get("anonymous_id")) in self._users:
             out.gone.append(event["event_id"])
             return None
         told = {name: self.mention.unnamed(event[name]) for name in _IDS if event.get(name) is not None}

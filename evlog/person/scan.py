@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from evlog.person.mention import Mentions
 from evlog.store import parts
 from evlog.store.layout import FOLDERS, PART, PART_IDS, segment_name
 
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from evlog.store.layout import Store
 
 _LIKE_TIME = re.compile(r"[\d:.TSZ-]+")
-_TEXT = (".ndjson", ".rejects", ".json", ".done")
+_TEXT = (".ndjson", ".rejects", ".links", ".json", ".done")
 _PLAIN = ("ts", "received_at")  # times: no id, but an id may look like one
 _IDS = ("event_id", "anonymous_id", "session_id", "target_id")
 
 
-def scan(store: Store, mention: Mention, *, upto: int) -> tuple[int, int]:
-    """How many files were read, and in how many the id was found: as bytes, in names, in decoded strings.
+def scan(store: Store, mention: Mentions, *, upto: int) -> tuple[int, int]:
+    """How many files were read, and in how many one of the ids was found: as bytes, in names, in decoded strings.
 
     Files of batches after `upto` are not looked at: they came later. Nor is `staging/`: it is no part of the store.
     """
@@ -39,16 +40,16 @@ def _counts(path: Path, store: Store, upto: int) -> bool:
     return path.is_file() and not path.is_symlink() and not inside
 
 
-def _speaks(path: Path, mention: Mention, root: Path) -> bool:
+def _speaks(path: Path, mention: Mentions, root: Path) -> bool:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
         return False
-    if _by_chance(mention):
-        return any(_walked(path, raw, mention))
-    if mention.user in str(path.relative_to(root)) or mention.user.encode() in _unread(path, raw):
+    name, unread = str(path.relative_to(root)), _unread(path, raw)
+    telling = [one for one in mention.each if not _by_chance(one)]
+    if any(one.user in name or one.user.encode() in unread for one in telling):
         return True
-    return any(_walked(path, raw, mention))
+    return any(_walked(path, raw, mention, Mentions(tuple(telling))))
 
 
 def _unread(path: Path, raw: bytes) -> bytes:
@@ -70,8 +71,11 @@ def _words() -> str:
     )
 
 
-def _walked(path: Path, raw: bytes, mention: Mention) -> Iterator[bool]:
-    """For each row or line of a file whether it speaks; nothing of a file that has neither."""
+def _walked(path: Path, raw: bytes, mention: Mentions, telling: Mentions) -> Iterator[bool]:
+    """For each row or line of a file whether it speaks; nothing of a file that has neither.
+
+    In files of our own words only those ids are told that are `telling`.
+    """
     if path.suffix == ".parquet":
         for batch in parts.read(path):
             yield from (_event(_row(row), mention) for row in batch.to_pylist())
@@ -79,8 +83,15 @@ def _walked(path: Path, raw: bytes, mention: Mention) -> Iterator[bool]:
         yield from (_event(orjson.loads(line), mention) for line in raw.split(b"\n") if line)
     elif path.suffix == ".rejects":
         yield from (_reject(orjson.loads(line), mention) for line in raw.split(b"\n") if line)
-    elif path.suffix in {".json", ".done"} and not _by_chance(mention):
-        yield any(mention.spoken(value) for value in orjson.loads(raw).values())
+    elif path.suffix == ".links":
+        yield from (_link(orjson.loads(line), mention) for line in raw.split(b"\n") if line)
+    elif path.suffix in {".json", ".done"}:
+        yield any(telling.spoken(value) for value in orjson.loads(raw).values())
+
+
+def _link(body: dict[str, Any], mention: Mentions) -> bool:
+    ids = (body[name] for name in ("from", "to") if body[name] is not None)
+    return any(map(mention.named, ids)) or mention.spoken(body["by"])
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
@@ -88,9 +99,9 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "user_key": None, **opened}
 
 
-def _event(event: dict[str, Any], mention: Mention) -> bool:
+def _event(event: dict[str, Any], mention: Mentions) -> bool:
     """Whether an event speaks of the id: its texts and its JSON; among ids only the id itself."""
-    if event.get("user_id") == mention.user:
+    if event.get("user_id") in mention.users:
         return True
     if any(mention.named(event[name]) for name in _IDS if event.get(name) is not None):
         return True
@@ -98,7 +109,7 @@ def _event(event: dict[str, Any], mention: Mention) -> bool:
     return any(mention.spoken(event[name]) for name in rest)
 
 
-def _reject(body: dict[str, Any], mention: Mention) -> bool:
+def _reject(body: dict[str, Any], mention: Mentions) -> bool:
     raw = base64.b64decode(body["raw_base64"]) if "raw_base64" in body else str(body["raw"]).encode()
     told = [body[name] for name in ("source", "field", "expected", "got", "problems")]
     return mention.in_line(raw) or any(mention.spoken(value) for value in told)

@@ -154,6 +154,7 @@ def _definition(
         "newest_event": newest,
         "quarantined": question.scope.quarantined,
         "events_without_user": userless,
+        **({"linked": question.identity.count} if question.identity.count else {}),
         **({"withheld": withheld} if question.scope.min_users else {}),
     }
 

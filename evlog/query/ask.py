@@ -2,8 +2,9 @@
 
 A report reads `seen`: every event in its reach that the scope lets through, with all columns of `events` and
     day       its local date (`date` is the same here)
-    person    `user_id`; with include_anon else `anon:` and the anonymous id; null without either
-    userless  whether it has no user (metrics §1): what every report counts beside its numbers
+    person    whom its `user_id` or, without one, its `anonymous_id` means (query/identity.py): the user id itself
+              where nothing was said of it; with include_anon else `anon:` and the anonymous id; null without any
+    userless  whether it has no user, by no link either (metrics §1): what every report counts beside its numbers
     grp       the text of `--by`, `(none)` where absent; the empty text without `--by`
     active    whether it makes its person active (metrics §1)
     in_range  whether its local date lies in the window
@@ -13,16 +14,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from evlog.engine import USUAL, connect
 from evlog.query import view, where
-from evlog.store.snapshot import steady
+from evlog.query.identity import Identity
+from evlog.store import links
 from evlog.window import midnight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
 
@@ -30,14 +31,20 @@ if TYPE_CHECKING:
     from evlog.query.result import Result
     from evlog.query.scope import Scope
     from evlog.store.layout import Store
+    from evlog.store.links import Said
     from evlog.store.snapshot import Snapshot
     from evlog.window import Window
 
 _DAY = timedelta(days=1)
 _UTC_DATE = "CAST(ts AS DATE)"
 _LOCAL_DATE = "CAST(timezone($tz, CAST(ts AS TIMESTAMPTZ)) AS DATE)"
-_USER = "user_id"
-_ANYONE = "coalesce(user_id, 'anon:' || anonymous_id)"
+_USER = "coalesce({linked}user_id)"
+_ANYONE = "coalesce({linked}user_id, 'anon:' || anonymous_id)"
+_NO_USER = "coalesce({linked}user_id) IS NULL"
+_ALONE = "dated"
+_NOBODYS_LINKED = "dated LEFT JOIN links ON links.id = CASE WHEN user_id IS NULL THEN anonymous_id END"
+_ANYONE_LINKED = """dated LEFT JOIN links ON links.anonymous = (user_id IS NULL)
+                                   AND links.id = coalesce(user_id, anonymous_id)"""
 _NOT_INACTIVE = "NOT list_contains($types, event_type)"
 _AMONG_ACTIVE = "list_contains($types, event_type)"
 
@@ -47,15 +54,16 @@ WITH events AS NOT MATERIALIZED ({events}),
          SELECT * REPLACE ({date} AS date)
          FROM   events
          WHERE  ts >= $from_instant AND ts < $before_instant),
+     links AS NOT MATERIALIZED (SELECT anonymous, id, person AS linked FROM linked),
      seen AS NOT MATERIALIZED (
-         SELECT *,
+         SELECT dated.*,
                 date AS day,
                 {person} AS person,
-                user_id IS NULL AS userless,
+                {userless} AS userless,
                 {grp} AS grp,
                 {person} IS NOT NULL AND {active} AS active,
                 date BETWEEN $first AND $last AS in_range
-         FROM   dated
+         FROM   {dated}
          WHERE  date BETWEEN $from_date AND $to_date AND {where})
 """
 
@@ -78,22 +86,25 @@ def ask(
     **options: Any,
 ) -> Result:
     """The report's answer from one snapshot of the store; asked again if files were replaced meanwhile."""
-    return steady(store, partial(_ask, store=store, scope=scope, report=partial(report, **options), limits=limits))
 
+    def answered(snapshot: Snapshot, said: Sequence[Said]) -> Result:
+        with connect(limits) as engine:
+            return report(Question(engine, snapshot, scope, store=store, said=said), **options)
 
-def _ask(snapshot: Snapshot, *, store: Store, scope: Scope, report: Callable[..., Result], limits: Limits) -> Result:
-    with connect(limits) as engine:
-        return report(Question(engine, snapshot, scope, store=store))
+    return links.steady(store, answered)
 
 
 class Question:
     """An open question: what a report reads through."""
 
-    def __init__(self, engine: Engine, snapshot: Snapshot, scope: Scope, *, store: Store) -> None:
+    def __init__(
+        self, engine: Engine, snapshot: Snapshot, scope: Scope, *, store: Store, said: Sequence[Said] = ()
+    ) -> None:
         self.engine = engine
         self.snapshot = snapshot
         self.scope = scope
         self.store = store
+        self.identity = Identity(engine, snapshot, said, until=scope.window.until)
 
     @property
     def window(self) -> Window:
@@ -135,15 +146,16 @@ class Question:
             view.pruned(self.snapshot.hot, reach.first, reach.last),
             view.pruned(self.snapshot.cold, reach.first, reach.last),
         )
+        self.identity.fit(*files)
         events, params = view.relation(*files)
-        fragments, known = _fragments(scope)
+        fragments, known = _fragments(scope, self.identity)
         params |= known | _bounds(window, reach)
         head = _SEEN.format(events=events, **fragments)
         rest = sql.strip()
         return (f"{head}, {rest[5:]}" if rest.startswith("WITH ") else f"{head} {rest}"), params
 
 
-def _fragments(scope: Scope) -> tuple[dict[str, str], dict[str, Any]]:
+def _fragments(scope: Scope, identity: Identity) -> tuple[dict[str, str], dict[str, Any]]:
     """The parts of `seen` that depend on the scope: which of our fixed texts, and their parameters."""
     condition, params = where.as_sql(scope.where, "where")
     group = "''"
@@ -153,9 +165,13 @@ def _fragments(scope: Scope) -> tuple[dict[str, str], dict[str, Any]]:
     if scope.window.tz != "UTC":
         params["tz"] = scope.window.tz
     params["types"] = list(scope.active_events or scope.inactive)
+    linked = "linked, " if identity.count else ""
+    dated = _ANYONE_LINKED if identity.renames else _NOBODYS_LINKED if identity.count else _ALONE
     fragments = {
+        "dated": dated,
         "date": _UTC_DATE if scope.window.tz == "UTC" else _LOCAL_DATE,
-        "person": _ANYONE if scope.include_anon else _USER,
+        "person": (_ANYONE if scope.include_anon else _USER).format(linked=linked),
+        "userless": _NO_USER.format(linked=linked),
         "active": _AMONG_ACTIVE if scope.active_events else _NOT_INACTIVE,
         "grp": group,
         "where": condition,

@@ -24,6 +24,8 @@ class Column:
     bar: bool = False  # a table may draw a small bar (or, with dates beside it, a sparkline)
     item: Kind = "number"  # what each value of a list is
     aside: bool = False
+    heat: bool = False  # a table colours each value of a list by a scale; the summary of that name is its last row
+    labels: tuple[str, ...] = ()  # what the places of such a list are called; their numbers from 0 if not said
 
 
 @dataclass(frozen=True, slots=True)

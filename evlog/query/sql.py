@@ -1,4 +1,4 @@
-"""A person's own SELECT over the view `events`, with every other door shut."""
+"""A person's own SELECT over the views `events`, `sessions` and `users`, with every other door shut."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from evlog.store.layout import Store
     from evlog.store.snapshot import Snapshot
 
-_HINT = "the view is events; its columns: evlog sql 'DESCRIBE events'; a property: properties->>'NAME'"
+_HINT = (
+    "the views are events, sessions and users; their columns: evlog sql 'DESCRIBE events'; "
+    "a property: properties->>'NAME'"
+)
 _EXPLAINED = ("explain_key", "explain_value")
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _KINDS: dict[str, Kind] = {
@@ -41,6 +44,7 @@ def select(store: Store, text: str, *, as_of: datetime, limits: Limits = USUAL) 
 def _select(snapshot: Snapshot, *, text: str, as_of: datetime, limits: Limits) -> Result:
     with connect(limits) as engine:
         view.offer(engine, snapshot.hot, snapshot.cold)
+        view.offer_more(engine)
         engine.lock([*snapshot.segments, *snapshot.parts])
         found = _readable(_told(engine, text))
     return Result(

@@ -1,7 +1,8 @@
 """The language of funnel steps: `EVENT`, `EVENT|EVENT` or `*`, and in brackets conditions as `--where` knows them.
 
 `purchase[properties.plan=pro, amount>=5]`: a comma starts a new condition only where KEY OP follows, so that
-`purchase[plan in pro,team]` is one condition.
+`purchase[plan in pro,team]` is one condition. A `?` at the very end makes the step optional (metrics §7.10): `help?`,
+`help[topic=price]?`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Step:
     text: str
     event_types: tuple[str, ...]
     conditions: tuple[where.Condition, ...] = ()
+    optional: bool = False
 
 
 def parse(texts: Sequence[str]) -> tuple[Step, ...]:
@@ -48,7 +50,8 @@ def as_sql(step: Step, prefix: str) -> tuple[str, dict[str, Any]]:
 
 
 def _step(text: str, number: int) -> Step:
-    events, bracket, rest = text.partition("[")
+    optional = text.endswith("?")
+    events, bracket, rest = text.removesuffix("?").rstrip().partition("[")
     names = tuple(dict.fromkeys(name.strip() for name in events.split("|")))
     if "" in names:
         raise UsageError(f"step {number} ({text!r}) names no event", hint=_QUOTES)
@@ -56,7 +59,8 @@ def _step(text: str, number: int) -> Step:
         raise UsageError(f"step {number} ({text!r}) does not end with the ] of its conditions", hint=_FORM)
     if "]" in events or "]|" in rest:
         raise UsageError(f"step {number} ({text!r}) has its conditions in the middle", hint=_FORM)
-    return Step(text, () if "*" in names else names, _conditions(rest[:-1], number) if bracket else ())
+    conditions = _conditions(rest[:-1], number) if bracket else ()
+    return Step(text, () if "*" in names else names, conditions, optional)
 
 
 def _conditions(text: str, number: int) -> tuple[where.Condition, ...]:

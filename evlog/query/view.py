@@ -58,6 +58,39 @@ SELECT CAST(NULL AS VARCHAR) AS event_id,
 WHERE  FALSE
 """
 
+# kernel/sessions.py in SQL, by its default rule: an id names a session, else a gap of more than 30 minutes ends one.
+_SESSIONS = """
+CREATE TEMP VIEW sessions AS
+WITH gaps AS (
+         SELECT user_id, session_id, ts, seq,
+                CASE WHEN session_id IS NULL AND epoch_us(ts) - lag(epoch_us(ts)) OVER by_time > 1800000000
+                     THEN 1 ELSE 0 END AS breaks
+         FROM   events
+         WHERE  user_id IS NOT NULL
+         WINDOW by_time AS (PARTITION BY user_id, session_id ORDER BY ts, seq)),
+     parts AS (
+         SELECT *, sum(breaks) OVER (PARTITION BY user_id, session_id ORDER BY ts, seq) AS part
+         FROM   gaps),
+     found AS (
+         SELECT   user_id, session_id, min(ts) AS started, max(ts) AS ended, min(seq) AS seq, count(*) AS events
+         FROM     parts
+         GROUP BY user_id, session_id, part)
+SELECT user_id,
+       row_number() OVER (PARTITION BY user_id ORDER BY started, ended, seq) AS session,
+       session_id, started, ended,
+       (epoch_us(ended) - epoch_us(started)) / 1000000 AS duration_s,
+       events,
+       CAST(started AS DATE) AS date
+FROM   found
+"""
+_USERS = """
+CREATE TEMP VIEW users AS
+SELECT   user_id, min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS events
+FROM     events
+WHERE    user_id IS NOT NULL
+GROUP BY user_id
+"""
+
 _NAMES = ("segments", "bases", "received", "parts")
 _SET = {
     "segments": "SET VARIABLE segments = $value",
@@ -83,6 +116,12 @@ def offer(engine: Engine, hot: Sequence[Segment], cold: Sequence[Part]) -> None:
     for name, value in variables.items():
         engine.run(_SET[name], {"value": value})
     engine.run(f"CREATE TEMP VIEW events AS {body}")
+
+
+def offer_more(engine: Engine) -> None:
+    """Make the views that stand on `events`: `sessions` (metrics §9, no type left out) and `users`, by the id sent."""
+    engine.run(_SESSIONS)
+    engine.run(_USERS)
 
 
 def pruned(files: Sequence[File], first: date | None, last: date | None) -> list[File]:

@@ -118,6 +118,16 @@ def text_sql(key: tuple[str, ...], param: str) -> tuple[str, dict[str, Any]]:
     return _JSON[key[0]].format(param), {param: pointer}
 
 
+def number_sql(key: tuple[str, ...], param: str) -> tuple[str, dict[str, Any]]:
+    """The SQL of the number that a key holds, and its parameters; null where its text form is no number."""
+    text, params = text_sql(key, param)
+    return _number_sql(text), params
+
+
+def _number_sql(text: str) -> str:
+    return f"CAST(CASE WHEN regexp_full_match({text}, '{_NUMBER}') THEN {text} END AS DOUBLE)"
+
+
 def _values(op: str, rest: str, text: str) -> tuple[str, ...]:
     if op == "exists":
         if rest:
@@ -142,8 +152,7 @@ def _condition_sql(condition: Condition, name: str) -> tuple[str, dict[str, Any]
         return _member_sql(condition.op, text, name), {**params, name: list(condition.values)}
     value = condition.values[0]
     if condition.op not in {"=", "!="} and condition.path != ("date",) and _IS_NUMBER.fullmatch(value):
-        number = f"CAST(CASE WHEN regexp_full_match({text}, '{_NUMBER}') THEN {text} END AS DOUBLE)"
-        return f"{number} {condition.op} ${name}", {**params, name: float(value)}
+        return f"{_number_sql(text)} {condition.op} ${name}", {**params, name: float(value)}
     return f"{text} {condition.op} ${name}", {**params, name: value}
 
 

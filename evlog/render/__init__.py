@@ -28,7 +28,7 @@ def write(
     raw_csv: bool = False,
     bare: bool = False,
 ) -> None:
-    """Write a result to a stream of bytes in one of FORMATS.
+    """Write a result to a stream of bytes in one of FORMATS, or as a picture: `plot`.
 
     `style` says where it goes; `raw_csv` leaves cells that a spreadsheet would run as they are; `bare` leaves of a JSON
     document the name of the report and the rows.
@@ -36,7 +36,7 @@ def write(
     to.writelines(chunks(result, form, style=style, raw_csv=raw_csv, bare=bare))
 
 
-def chunks(
+def chunks(  # noqa: PLR0911 - one for each format
     result: Result, form: str, *, style: Style = _ON_A_PIPE, raw_csv: bool = False, bare: bool = False
 ) -> Iterator[bytes]:
     """Return the bytes of a result in pieces. Each format is imported when it is asked for."""
@@ -45,6 +45,10 @@ def chunks(
             from evlog.render import table
 
             return table.chunks(result, style)
+        case "plot":
+            from evlog.render import plot
+
+            return plot.chunks(result, style)
         case "json":
             from evlog.render import json
 

@@ -8,8 +8,9 @@ from datetime import date
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from evlog.render import chart, fit, footer
+from evlog.render import chart, fit, footer, heat, triangle
 from evlog.render.lanes import lanes, shown
+from evlog.render.style import NARROWEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from evlog.render.lanes import Lane
     from evlog.render.style import Glyphs, Style
 
-_NARROWEST = 20  # below this the terminal itself has to wrap
 _ENDLESS = 1_000_000  # the width of a pipe
 _SPARK_LEAST = 8
 _SERIES = 8  # a bar for each row says more than a sparkline of so few days
@@ -32,7 +32,7 @@ _SERIES = 8  # a bar for each row says more than a sparkline of so few days
 def text(result: Result, style: Style) -> str:
     """Return the table, its sparklines, its summary and its definition, each line ending in a newline."""
     console = _console(style)
-    result = _seen(result)
+    result = triangle.pooled(_seen(result))
     parts = [_body(result, style), *_sparklines(result, style), *_footer(result, style)]
     for part in parts:
         console.print(
@@ -63,8 +63,8 @@ def _console(style: Style) -> Console:
 
     return Console(
         file=StringIO(),
-        width=_ENDLESS if style.width is None else max(style.width, _NARROWEST),
-        color_system="standard" if style.colour else None,
+        width=_ENDLESS if style.width is None else max(style.width, NARROWEST),
+        color_system=("256" if style.deep else "standard") if style.colour else None,
         force_terminal=style.colour,
         legacy_windows=False,
         _environ={},
@@ -76,9 +76,11 @@ def _body(result: Result, style: Style) -> RenderableType:
 
     long, short = lanes(result, style.glyphs), lanes(result, style.glyphs, short=True)
     barred = _barred(result)
+    if triangle.heated(result) is not None:
+        return _triangle(result, triangle.opened(result, style.glyphs), style)
     if style.width is None:
         return _table(result, long, fit.whole(long, bar=barred is not None, measure=cell_len), style.glyphs)
-    width = max(style.width, _NARROWEST)
+    width = max(style.width, NARROWEST)
     layout = fit.fitted(long, short, width=width, bar=barred is not None, measure=cell_len)
     if layout is None:
         return _records(result, long, width, style.glyphs)
@@ -112,6 +114,42 @@ def _table(result: Result, seen: Sequence[Lane], layout: Layout, glyphs: Glyphs)
     for cells in zip(*columns, strict=True):
         table.add_row(*cells)
     return table
+
+
+def _triangle(result: Result, seen: Sequence[Lane], style: Style) -> RenderableType:
+    """Return the table of cohorts: as many periods as there is room for, and how many more there are."""
+    from rich.cells import cell_len
+    from rich.console import Group
+
+    found = triangle.layout(seen, width=None if style.width is None else max(style.width, NARROWEST), measure=cell_len)
+    if found is None:
+        return _records(result, seen, max(style.width or 0, NARROWEST), style.glyphs)
+    kept = seen[: len(found.widths)]
+    table = _frame(found, style.glyphs)
+    last = len(result.rows) - 1 if triangle.POOLED in kept[0].cells else None
+    rates = [[lane.values[row] for lane in seen if lane.column.heat] for row in range(len(result.rows))]
+    most = heat.top(rates)
+    columns = []
+    for lane, width in zip(kept, found.widths, strict=True):
+        table.add_column(_plain(lane.header), justify="right" if lane.right else "left", width=width, overflow="fold")
+        columns.append([_warm(lane, row, (width, most), result, style) for row in range(len(lane.cells))])
+    for number, cells in enumerate(zip(*columns, strict=True)):
+        table.add_row(*cells, style="bold" if number == last else None)
+    more = len(seen) - len(kept)
+    return (
+        Group(table, _plain(f"{style.glyphs.cut} {more} more periods: other formats hold them all", "dim"))
+        if more
+        else table
+    )
+
+
+def _warm(lane: Lane, row: int, scale: tuple[int, float], result: Result, style: Style) -> Text:
+    """Return a cell; one of a period stands on the colour of its rate, as wide as its column."""
+    if not lane.column.heat:
+        return _cell(lane, row, result, style.glyphs)
+    width, most = scale
+    look = heat.colours(lane.values[row], most) if style.deep else ""
+    return _plain(lane.cells[row].rjust(width), look or ("dim" if lane.values[row] is None else ""))
 
 
 def _frame(layout: Layout, glyphs: Glyphs) -> Table:
@@ -183,7 +221,7 @@ def _footer(result: Result, style: Style) -> Iterator[Text]:
     """Yield what stands below: that there are no rows, the summary, one dim line of definition."""
     from rich.cells import cell_len
 
-    width = None if style.width is None else max(style.width, _NARROWEST)
+    width = None if style.width is None else max(style.width, NARROWEST)
     dot = style.glyphs.dot
     if not result.rows:
         yield _plain("no rows", "dim")

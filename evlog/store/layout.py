@@ -23,11 +23,14 @@ SEQ_BITS = 26
 LONGEST_LINE = 9 << 20
 """No stored line is longer, in bytes: readers of segments set aside memory for two of them."""
 
-FOLDERS = ("events", "parquet", "ids", "quarantine", "journal", "staging", "tombstones", "locks")
+FOLDERS = ("events", "parquet", "ids", "quarantine", "journal", "staging", "tombstones", "links", "firsts", "locks")
 MARKER = "evlog.json"
 KEY, KEY_BYTES = "key", 32
 PART = "events.parquet"
 PART_IDS = "part.ids"
+FIRSTS = "firsts/first-seen"
+"""The memory of who was first seen when, as journal records name it."""
+
 _DATE = re.compile(r"(?:date=)?(\d{4}-\d\d-\d\d)", re.ASCII)
 _NAME = re.compile(r"(\d{12})-(\d{8}T\d{6}S\d{6}Z)-(\d+)\.(?:ndjson|ids|rejects)", re.ASCII)
 _RECEIVED = "%Y%m%dT%H%M%SS%fZ"
@@ -70,6 +73,11 @@ class Store:
     def tombstones(self) -> Path:
         """The folder of what keeps the erased and the purged out."""
         return self.root / "tombstones"
+
+    @property
+    def links(self) -> Path:
+        """The folder of what people said about ids that belong together."""
+        return self.root / "links"
 
     @property
     def locks(self) -> Path:

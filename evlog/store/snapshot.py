@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from evlog.errors import EvlogError, StoreDamaged
 from evlog.store import durable, journal, parts
-from evlog.store.layout import PART, day_of, segment_name
+from evlog.store.layout import FIRSTS, PART, day_of, segment_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,12 +55,21 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """The first-seen memory as it stands with a snapshot: where it lies just now (None: there is none yet)."""
+
+    path: Path
+    stamp: Stamp | None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The files that make up the store at one commit, for a range of partitions."""
 
     batch: int
     hot: tuple[Segment, ...]
     cold: tuple[Part, ...]
+    memory: Memory | None = None
 
     @property
     def files(self) -> tuple[Segment | Part, ...]:
@@ -84,7 +93,8 @@ class Snapshot:
 
     def holds(self) -> bool:
         """Whether every file is still the one that was seen: what was read from them is then a true answer."""
-        return all(_stamp(file.path) == file.stamp for file in self.files)
+        read = (*self.files, *((self.memory,) if self.memory is not None else ()))
+        return all(_stamp(file.path) == file.stamp for file in read)
 
 
 def snapshot(store: Store, first: date | None = None, last: date | None = None) -> Snapshot:
@@ -119,6 +129,7 @@ def _look(store: Store, first: date | None, last: date | None) -> Snapshot | Non
     gone = {store.root / name for record in records for name in record.unlinks}
     hot = _hot(store, pending, gone)
     cold = list(_parts(store, pending, gone))
+    memory = _memory(store, pending)
 
     def wanted(day: date) -> bool:
         return (first is None or day >= first) and (last is None or day <= last)
@@ -135,7 +146,14 @@ def _look(store: Store, first: date | None, last: date | None) -> Snapshot | Non
     if journal.replaced_since(store, batch):
         return None
     kept = [segment for segment in segments if segment.name.batch > covers.get(segment.day, -1)]
-    return Snapshot(batch, tuple(kept), tuple(found))
+    return Snapshot(batch, tuple(kept), tuple(found), memory)
+
+
+def _memory(store: Store, pending: dict[str, str]) -> Memory:
+    """The first-seen memory: the committed one, even where its rename is still to come."""
+    staged = store.root / pending.get(FIRSTS, FIRSTS)
+    stamp = _stamp(staged)
+    return Memory(staged, stamp) if stamp is not None else Memory(store.root / FIRSTS, _stamp(store.root / FIRSTS))
 
 
 def _hot(store: Store, pending: dict[str, str], gone: set[Path]) -> list[Segment]:

@@ -154,6 +154,45 @@ EMPTY = Result(
     as_of=AS_OF,
 )
 
+
+def _kept(cohort: int, size: int) -> tuple[list[int | None], list[float | None]]:
+    """A cohort of which fewer come back each week; the last weeks of the young ones are not over."""
+    known = [round(size * (1 if n == 0 else 0.62 / (n + 0.4 + 0.07 * cohort))) for n in range(8 - cohort)]
+    counts = [*known, *([None] * cohort)]
+    return counts, [None if count is None or not size else count / size for count in counts]
+
+
+RETENTION = Result(
+    report="retention",
+    columns=(
+        Column("cohort", "date"),
+        Column("size", "count"),
+        Column("retained", "list", item="count", aside=True),
+        Column("rate", "list", item="rate", heat=True),
+    ),
+    rows=tuple(
+        (date(2026, 2, 2) + timedelta(weeks=n), size, *_kept(n, size))
+        for n, size in enumerate([1204, 388, 402, 0, 417, 350, 12, 210])
+    ),
+    as_of=AS_OF,
+    summary={"rate": [1.0, 0.418, 0.251, 0.183, 0.139, 0.113, 0.094, 0.084], "users": 2983},
+    summary_kinds={"rate": "rate"},
+    definition={"zone": "UTC", "cohort": "first-ever", "period": "week"},
+    partial=frozenset({7}),
+)
+
+GROUPED = Result(
+    report="dau",
+    columns=(Column("group"), Column("date", "date"), Column("dau", "count", bar=True)),
+    rows=tuple(
+        (group, _day(n), None if (place, n) == (2, 4) else (place * 7 + n * (3 + place)) % (41 - 4 * place))
+        for place, group in enumerate(["web", "phone", "tablet", "日本語 client", "e", "f", "g", "h", "i", "(other)"])
+        for n in range(10)
+    ),
+    as_of=AS_OF,
+    definition={"zone": "UTC"},
+)
+
 SAMPLES = {
     "dau": DAU,
     "active": ACTIVE,
@@ -161,4 +200,5 @@ SAMPLES = {
     "dropoff": DROPOFF,
     "hostile": HOSTILE,
     "empty": EMPTY,
+    "retention": RETENTION,
 }

@@ -1,28 +1,49 @@
-"""Active users by definition (metrics §1, §2): sets of people for each local date, and nothing clever."""
+"""Active users by definition (metrics §1, §2): sets of people for each local date, and nothing clever.
+
+Who is a person follows from all events of a log: whoever asks about some of them takes them out of `resolved` ones.
+"""
 
 from datetime import UTC, timedelta
 from statistics import fmean
 from zoneinfo import ZoneInfo
 
-from oracle import where
+from oracle import identity, where
 
 
 def local_date(moment, tz):
     return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(tz)).date()
 
 
+def resolved(events, scope, lines=()):
+    """The events with the user that each counts for as `means` (None: nobody), by all that they, and people, say."""
+    if all("means" in e for e in events):
+        return events
+    users, nobodys, _ = identity.resolve(events, scope.window.until, lines)
+
+    def means(event):
+        user, anonymous = event.get("user_id"), event.get("anonymous_id")
+        return nobodys.get(anonymous) if user is None else users.get(user, user)
+
+    return [{**e, "means": means(e)} for e in events]
+
+
 def person(event, scope):
-    if event.get("user_id") is not None:
-        return event["user_id"]
+    if event["means"] is not None:
+        return event["means"]
     anonymous = event.get("anonymous_id")
     return f"anon:{anonymous}" if scope.include_anon and anonymous is not None else None
 
 
 def seen(events, scope):
     """The events that the scope lets through and that have happened, with their local `date` and `person`."""
-    happened = [e for e in events if e["ts"] < scope.window.until]
+    happened = [e for e in resolved(events, scope) if e["ts"] < scope.window.until]
     dated = [{**e, "date": local_date(e["ts"], scope.window.tz), "person": person(e, scope)} for e in happened]
     return [e for e in dated if all(where.matches(c, e) for c in scope.where)]
+
+
+def userless(events, scope):
+    """How many events in the window have no user, whoever they count for."""
+    return sum(e["means"] is None for e in in_window(events, scope))
 
 
 def active(event, scope):

@@ -20,7 +20,10 @@ _RECEIVED = "%Y%m%dT%H%M%SS%fZ"  # as it stands in names of segments
 
 
 @command(
-    example="evlog purge --older-than 90d --dry-run", exits=(1, 4), settings=("retention", "as_of"), prints="table"
+    example="evlog purge --older-than 90d --dry-run",
+    exits=(1, 4),
+    settings=("retention", "as_of", "plan"),
+    prints="table",
 )
 def purge(
     call: "Call",
@@ -45,8 +48,19 @@ def purge(
     if not dry_run and planned.days:
         question = f"remove {_told(planned)} before {before} for good?"
         consent.confirm(question, yes=yes, cron=not planned.takes_most)
-    done = planned if dry_run else purging.apply(store, before, wait=maintaining.seconds(wait))
+    done = planned
+    if not dry_run:
+        inactive, remember = _remembered(call)
+        done = purging.apply(store, before, wait=maintaining.seconds(wait), inactive=inactive, remember=remember)
     printing.emit(call, _result(call, done, dry_run=dry_run), shape)
+
+
+def _remembered(call: "Call") -> tuple[list[str], list[str]]:
+    """The types that make nobody active, and those whose first time is remembered: what starts a pair of the plan."""
+    plan = call.plan()
+    if plan is None:
+        return [], []
+    return sorted(plan.inactive_types), sorted({pair.start for pair in plan.pairs.values()})
 
 
 def _today(call: "Call") -> "date":

@@ -1,0 +1,114 @@
+"""Linking by hand: what a person says of two ids, as one commit; what would make a circle is refused (metrics §13)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evlog.errors import EvlogError, UsageError
+from evlog.person import closure
+from evlog.query.identity import NOBODY, Identity
+from evlog.store import journal, links, locks, tombstones
+from evlog.store.links import Said
+from evlog.store.snapshot import StoreBusy
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from evlog.store.layout import Store
+
+_TRIES = 20
+_LONGEST = 256  # bytes of an id, as ingest has it
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Circle(EvlogError):
+    """The link would make an id its own user."""
+
+    hint = "take one of these back first, with: evlog user unlink ID"
+
+    def __init__(self, chain: list[str]) -> None:
+        super().__init__(f"this would make a circle: {' → '.join(chain)}")
+
+
+class Erased(EvlogError):
+    """One of the ids was erased."""
+
+    hint = "what was erased stays out: nothing is written of it any more"
+
+    def __init__(self) -> None:
+        super().__init__("one of these ids was erased")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of it: who the id means now, and whether anything was written."""
+
+    source: str
+    person: str | None
+    changed: bool
+
+
+def link(store: Store, source: str, target: str, *, now: datetime, by: str = "") -> Told:
+    """Say that events of the id `source` belong to the user `target`; nothing is written where they do already."""
+    for one in (source, target):
+        _vet(one)
+    if source == target:
+        raise UsageError(f"{source} cannot be linked to itself")
+
+    def judged(identity: Identity) -> tuple[int, str | None]:
+        chain = identity.chain(target)
+        if source in chain:
+            raise Circle([source, *chain[: chain.index(source) + 1]])
+        person = identity.person(target)
+        return identity.snapshot.batch, person if identity.means(source, person) else None
+
+    for _ in range(_TRIES):
+        batch, person = closure.asked(store, judged)
+        if person is not None:
+            return Told(source, person, changed=False)
+        if _said(store, Said(source, target, now, by), since=batch):
+            return Told(source, target, changed=True)
+    raise StoreBusy(f"the links of {store.root} kept changing")
+
+
+def unlink(store: Store, source: str, *, now: datetime, by: str = "") -> Told:
+    """Take back all that was said of the id `source` up to now; nothing is written where it means nobody else."""
+    _vet(source)
+    for _ in range(_TRIES):
+        batch, linked = closure.asked(store, lambda identity: (identity.snapshot.batch, identity.is_linked(source)))
+        if not linked:
+            return Told(source, None, changed=False)
+        if _said(store, Said(source, None, now, by), since=batch):
+            return Told(source, None, changed=True)
+    raise StoreBusy(f"the links of {store.root} kept changing")
+
+
+def _vet(one: str) -> None:
+    """Return if `one` can be the id of somebody."""
+    if not one.strip():
+        raise UsageError("an id is empty", hint="name it: evlog user link ANON ID")
+    if one.lower() in NOBODY:
+        raise UsageError(f"{one!r} means nobody, as a user id", hint="name the id of one person")
+    raw = one.encode(errors="replace")
+    if len(raw) > _LONGEST or raw.decode() != one or _CONTROL.search(one):
+        raise UsageError("an id has at most 256 bytes and no control characters", hint="name it as its events do")
+
+
+def _said(store: Store, line: Said, *, since: int) -> bool:
+    """Write a line in a commit of its own; False where more than events came after the commit `since`."""
+    with journal.staging(store) as staged, locks.commit(store):
+        journal.recover(store)
+        known = tombstones.load(store)
+        if known.erased(line.source) or known.erased(line.target):
+            raise Erased
+        if journal.replaced_since(store, since):
+            return False
+        before = [one for file in links.files(store) for one in file.read()]
+        at = links.moment(line.at, before)
+        new = Said(line.source, line.target, at, line.by)
+        target, content = links.file_of([new], batch=journal.newest(store) + 1, at=at)
+        staged.write("links", [content])
+        journal.commit(staged, "link", [("links", target)])
+    return True

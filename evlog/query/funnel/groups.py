@@ -1,0 +1,129 @@
+"""The groups of a broken-down funnel: which value an entrant counts under, the largest first (metrics §7.11)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evlog.kernel.attribution import attributed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from evlog.query.ask import Question
+    from evlog.query.funnel.asked import Asked
+    from evlog.query.funnel.entrants import Entrants, Run
+
+    Ints = NDArray[np.int64]
+
+OTHER = "(other)"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group as it is shown: the values it stands for, and whether it is too small to be."""
+
+    name: str
+    values: tuple[int, ...]  # places in the names; `(none)` is the last
+    withheld: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The entrants of a run by group, all of them, and how many stand in no group: they never reached the step."""
+
+    groups: tuple[tuple[Group, Entrants], ...]
+    everyone: Entrants
+    counted: Entrants  # without those whose window is open, if they are to be left out
+    step_not_reached: int
+
+
+class Breakdown:
+    """The funnel broken down, or not: the same groups for the whole range and for each of its periods."""
+
+    def __init__(self, question: Question, asked: Asked, names: tuple[str, ...]) -> None:
+        self.question = question
+        self.asked = asked
+        self.names = names
+        self.apart = question.scope.by is not None and asked.options["attribution"] == "all"
+        self.groups: tuple[Group, ...] = ()
+
+    def whole(self, run: Run, periods: Sequence[Run] = ()) -> Told:
+        """The groups of the whole range; they are the groups of its periods, where a value may be new, too."""
+        if self.question.scope.by is None:
+            self.groups = (Group("", ()),)
+            return self.told(run)
+        sizes = self._sizes(run)
+        known = sizes > 0
+        for period in periods:
+            known |= self._sizes(period) > 0
+        ranked = sorted(np.flatnonzero(known).tolist(), key=lambda n: (-int(sizes[n]), self.names[n]))
+        top = len(ranked) if self.question.scope.top is None else self.question.scope.top
+        groups = [Group(self.names[number], (number,)) for number in ranked[:top]]
+        if ranked[top:]:
+            groups.append(Group(OTHER, tuple(ranked[top:])))
+        self.groups = tuple(groups)
+        told = self.told(run)
+        small = [self._users(run, entrants) < self.question.scope.min_users for _, entrants in told.groups]
+        self.groups = tuple(Group(g.name, g.values, cut) for g, cut in zip(groups, small, strict=True))
+        return self.told(run)
+
+    def told(self, run: Run) -> Told:
+        """The entrants of a run, group by group; groups withheld are left out."""
+        window = self.question.window
+        everyone = run.among(None, self.asked, window)
+        counted = self._kept(everyone)
+        shown = [group for group in self.groups if not group.withheld]
+        if self.question.scope.by is None:
+            return Told(((self.groups[0], counted),), everyone, counted, 0)
+        if self.apart:
+            value = self._lane_values(run)
+            parts = [(group, run.among(np.isin(value, group.values), self.asked, window)) for group in shown]
+            return Told(tuple((group, self._kept(part)) for group, part in parts), everyone, counted, 0)
+        number = self._numbers(run, counted)
+        found = [(group, counted.only(np.isin(number, group.values))) for group in shown]
+        return Told(tuple(found), everyone, counted, int((number < 0).sum()))
+
+    def _kept(self, entrants: Entrants) -> Entrants:
+        """Without those whose window is still open, if only what is complete counts (metrics §7.7)."""
+        return entrants.only(~entrants.still_open) if self.asked.options["complete_only"] else entrants
+
+    def _sizes(self, run: Run) -> Ints:
+        """How many entrants each value has."""
+        if self.apart:
+            pairs = np.stack((self._lane_values(run), run.lanes.owner))
+            (value, _), pair = np.unique(pairs, axis=1, return_inverse=True)
+            each = replace(run, lanes=replace(run.lanes, owner=pair))  # every value of an owner counts by itself
+            entrants = self._kept(each.among(None, self.asked, self.question.window))
+            return np.bincount(value[entrants.owner], minlength=len(self.names))
+        number = self._numbers(run, self._kept(run.among(None, self.asked, self.question.window)))
+        return np.bincount(number[number >= 0], minlength=len(self.names))
+
+    def _lane_values(self, run: Run) -> Ints:
+        return np.where(run.lanes.value < 0, len(self.names) - 1, run.lanes.value)
+
+    def _numbers(self, run: Run, entrants: Entrants) -> Ints:
+        """The value of each entrant, as a place in the names; -1 of those who never reached the step that tells."""
+        values, step = run.lanes.columns["value"], self.asked.at_step
+        absent = len(self.names) - 1
+        if step is not None:
+            rows = entrants.chain[:, step]
+            return np.where(rows < 0, -1, np.where(values[rows] < 0, absent, values[rows]))
+        found = attributed(entrants.chain, values, self.asked.options["attribution"])
+        return np.where(found < 0, absent, found)
+
+    def _users(self, run: Run, entrants: Entrants) -> int:
+        """How many users stand behind the entrants: what decides whether a group is shown."""
+        if "who" not in run.lanes.columns:
+            return len(np.unique(entrants.owner))
+        who = run.lanes.columns["who"][entrants.chain[:, 0]]
+        return len(np.unique(who[who >= 0]))
+
+
+def withheld(groups: Sequence[Group]) -> int:
+    """How many groups are too small to be shown."""
+    return sum(group.withheld for group in groups)

@@ -1,0 +1,69 @@
+"""The groups of a break-down over columns of numbers: by users, then events, then text, as `answer.group` has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from evlog.query.scope import Scope
+
+    Ints = NDArray[np.int64]
+
+OTHER = "(other)"
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """The groups to show, each with its rows in rising order, and how many are withheld."""
+
+    groups: tuple[tuple[str, Ints], ...]
+    withheld: int = 0
+
+
+def grouped(scope: Scope, group: Ints | None, words: Sequence[str], *, person: Ints, events: Ints) -> Grouped:
+    """The rows of each group; `group` are numbers of `words`, and a row has a person and a number of events.
+
+    Those past the top are one group; one with fewer than `min_users` persons is withheld. Without `--by` (no `group`)
+    all rows are one.
+    """
+    import numpy as np
+
+    if group is None:
+        return Grouped((("", np.arange(len(person))),))
+    users, sums = _users(group, person, len(words)), _sums(group, events, len(words))
+    present = sorted(set(np.unique(group).tolist()), key=lambda n: (-users[n], -sums[n], words[n]))
+    top = len(present) if scope.top is None else scope.top
+    place = np.zeros(len(words), np.int64)
+    place[present] = np.minimum(np.arange(len(present)), top)
+    labels = [words[number] for number in present[:top]] + [OTHER] * bool(present[top:])
+    order = np.argsort(place[group], kind="stable")
+    cuts = np.cumsum(np.bincount(place[group], minlength=len(labels)))[:-1]
+    rows = np.split(order, cuts) if labels else []
+    shown = [pair for pair in zip(labels, rows, strict=True) if len(np.unique(person[pair[1]])) >= scope.min_users]
+    return Grouped(tuple(shown), len(labels) - len(shown))
+
+
+def _users(group: Ints, person: Ints, count: int) -> list[int]:
+    """The number of persons of each group."""
+    import numpy as np
+
+    order = np.lexsort((person, group))
+    group, person = group[order], person[order]
+    fresh = np.ones(len(group), bool)
+    fresh[1:] = (group[1:] != group[:-1]) | (person[1:] != person[:-1])
+    return [int(users) for users in np.bincount(group[fresh], minlength=count)]
+
+
+def _sums(group: Ints, events: Ints, count: int) -> list[int]:
+    """The number of events of each group."""
+    import numpy as np
+
+    sums = np.zeros(count, np.int64)
+    np.add.at(sums, group, events)
+    return [int(total) for total in sums]

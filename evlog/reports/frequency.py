@@ -1,0 +1,133 @@
+"""How often users come: sessions begun in each week, per user active in it (metrics §9)."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from evlog.query import answer, presence, sessions
+from evlog.query.ranked import grouped
+from evlog.query.result import Column
+from evlog.window import period_after
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from evlog.query.ask import Question
+    from evlog.query.ranked import Grouped
+    from evlog.query.result import Result
+    from evlog.query.sessions import Visits
+
+    Ints = NDArray[np.int64]
+
+HELP = "sessions that users begin in a week"
+EXAMPLE = "evlog report frequency --days 28"
+COLUMNS = (
+    Column("week_start", "date"),
+    Column("users", "count"),
+    Column("sessions", "count"),
+    Column("per_user", "number", bar=True),
+)
+_ACTIVE = "CASE WHEN active THEN 1 ELSE 0 END"
+_EPOCH, _DAY = date(1970, 1, 1), timedelta(days=1)
+
+
+def report(
+    question: Question,
+    *,
+    timeout: Annotated[str | None, "a longer gap ends a session that has no id; none: no gap does"] = "30m",
+    ignore_session_id: Annotated[bool, "tell sessions apart by gaps alone"] = False,
+) -> Result:
+    """Sessions begun in each week of the window, and users active in it."""
+    window = question.window
+    rule = sessions.Rule(sessions.timeout(timeout), ignore_ids=ignore_session_id)
+    texts = {} if question.scope.by is None else {"grp": "grp"}
+    visits = sessions.read(question, rule, numbers={"active": _ACTIVE}, texts=texts)
+    begins, weeks = _begins(visits), window.weeks
+    groups = _groups(question, visits)
+    rows = [row for label, held in groups.groups for row in _rows(label, visits, held, begins=begins, weeks=weeks)]
+    cut = [week for week in weeks if week < window.first or period_after(week, "week") - _DAY > window.last]
+    return answer.result(
+        question,
+        "frequency",
+        columns=COLUMNS,
+        rows=rows,
+        rule=f"{rule.said}; a session lies in the week of its first event, {window.week_start} first; "
+        f"{presence.rule(question)}; per_user: sessions / users",
+        options={"timeout": rule.timeout, "ignore_session_id": ignore_session_id, "week_start": window.week_start},
+        summary=_summary(question, visits, begins),
+        kinds={"per_user_week": "number"},
+        definition=presence.cut([str(week) for week in cut]),
+        read=(visits.events, visits.userless),
+        withheld=groups.withheld,
+        complete=window.complete and window.over(period_after(weeks[-1], "week") - _DAY),
+        partial=[number for number, row in enumerate(rows) if row[1] in cut or not _over(question, row[1])],
+        partial_means="not a whole week",
+        notes=presence.cut_note([str(week) for week in cut]),
+    )
+
+
+def _over(question: Question, week: date) -> bool:
+    return question.window.over(period_after(week, "week") - _DAY)
+
+
+def _begins(visits: Visits) -> NDArray[np.bool_]:
+    """Whether each event is the first of its session."""
+    import numpy as np
+
+    begins = np.zeros(len(visits.day), bool)
+    begins[visits.runs().first] = True
+    return begins
+
+
+def _groups(question: Question, visits: Visits) -> Grouped:
+    """The events of the window, by group; a session stands in the group of its first event."""
+    import numpy as np
+
+    held = np.flatnonzero(visits.within(question.window.first, question.window.last))
+    group = visits.columns["grp"][held] if "grp" in visits.columns else None
+    found = grouped(
+        question.scope,
+        group,
+        visits.words.get("grp", ()),
+        person=visits.person[held],
+        events=np.ones(len(held), np.int64),
+    )
+    return type(found)(tuple((label, held[rows]) for label, rows in found.groups), found.withheld)
+
+
+def _rows(
+    label: str, visits: Visits, held: Ints, *, begins: NDArray[np.bool_], weeks: tuple[date, ...]
+) -> Iterator[tuple[Any, ...]]:
+    """A row for each week, over these events."""
+    import numpy as np
+
+    place = np.searchsorted([(week - _EPOCH).days for week in weeks], visits.day[held], side="right") - 1
+    for number, week in enumerate(weeks):
+        here = held[place == number]
+        users, count = _users(visits, here), int(begins[here].sum())
+        yield (label, week, users, count, count / users if users else None)
+
+
+def _users(visits: Visits, held: Ints) -> int:
+    """The persons whom these events make active."""
+    import numpy as np
+
+    return len(np.unique(visits.person[held[visits.columns["active"][held] == 1]]))
+
+
+def _summary(question: Question, visits: Visits, begins: NDArray[np.bool_]) -> dict[str, Any]:
+    """All users and sessions of the window, and the sessions per user and week."""
+    import numpy as np
+
+    held = np.flatnonzero(visits.within(question.window.first, question.window.last))
+    weekly = [row[2] for row in _rows("", visits, held, begins=begins, weeks=question.window.weeks)]
+    count = int(begins[held].sum())
+    return {
+        "users": _users(visits, held),
+        "sessions": count,
+        "per_user_week": count / sum(weekly) if sum(weekly) else None,
+    }

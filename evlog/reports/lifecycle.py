@@ -1,0 +1,184 @@
+"""Lifecycle: who of a period's users is new, stayed, came back, and who of the period before is gone (metrics §4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from evlog.query import acts, answer, first_seen, periods, presence
+from evlog.query.ask import Reach
+from evlog.query.result import Column
+from evlog.store.firsts import ANY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from evlog.query.ask import Question
+    from evlog.query.first_seen import Past
+    from evlog.query.result import Result
+    from evlog.window import Unit
+
+HELP = "new, returning, resurrected and dormant users of each period"
+EXAMPLE = "evlog report lifecycle --period week --days 90"
+COLUMNS = (
+    Column("period", "date"),
+    Column("new", "count", bar=True),
+    Column("returning", "count"),
+    Column("resurrected", "count"),
+    Column("dormant", "count"),
+)
+_BASE = """
+SELECT   calendar.number, grp, person,
+         calendar.number >= 0 AS in_range,
+         count(*) AS events,
+         count(*) FILTER (userless) AS userless,
+         count(*) FILTER (active) AS active
+FROM     seen JOIN calendar USING (day)
+GROUP BY calendar.number, grp, person
+"""
+_EVER = "active OR NOT list_contains($ever_inactive, event_type)"
+_BEGINNINGS = """
+CREATE TEMP TABLE beginnings AS
+SELECT person, calendar.number AS beginning
+FROM   first_seen JOIN calendar USING (day)
+"""
+_BY_GROUP = "SELECT DISTINCT grp, place, person, number FROM shown WHERE active > 0"
+_OVERALL = "SELECT DISTINCT '' AS grp, 1 AS place, person, number FROM base WHERE active > 0"
+_GROUPS = "SELECT DISTINCT label AS grp, place FROM groups WHERE NOT withheld"
+_ONE_GROUP = "SELECT '' AS grp, 1 AS place"
+_COUNTED = """
+WITH present AS ({present}),
+     known AS (
+         SELECT place, number,
+                coalesce(number = beginning, FALSE) AS fresh,
+                coalesce(lag(number) OVER each = number - 1, FALSE) AS stayed,
+                coalesce(lead(number) OVER each = number + 1, FALSE) AS stays
+         FROM   present LEFT JOIN beginnings USING (person)
+         WINDOW each AS (PARTITION BY place, person ORDER BY number)),
+     counted AS (
+         SELECT place, number, fresh, NOT fresh AND stayed AS kept, NOT fresh AND NOT stayed AS back, FALSE AS gone
+         FROM   known
+         UNION ALL
+         SELECT place, number + 1, FALSE, FALSE, FALSE, TRUE
+         FROM   known
+         WHERE  NOT stays),
+     summed AS (
+         SELECT   place, number,
+                  count(*) FILTER (fresh) AS fresh,
+                  count(*) FILTER (kept) AS kept,
+                  count(*) FILTER (back) AS back,
+                  count(*) FILTER (gone) AS gone
+         FROM     counted
+         GROUP BY place, number)
+SELECT   grid.grp, grid.number, coalesce(fresh, 0), coalesce(kept, 0), coalesce(back, 0), coalesce(gone, 0)
+FROM     (SELECT grp, place, number FROM ({groups}), (SELECT unnest($numbers) AS number)) AS grid
+         LEFT JOIN summed ON summed.place = grid.place AND summed.number = grid.number
+ORDER BY grid.place, grid.number
+"""
+_USERS = "SELECT count(DISTINCT person) FROM base WHERE active > 0 AND in_range"
+
+
+def report(
+    question: Question,
+    *,
+    period: Annotated[Literal["day", "week", "month"], "what a row is"] = "day",
+    first_of: Annotated[str | None, "step whose first time makes a user new (default: any active event)"] = None,
+) -> Result:
+    """The users of each period by where they come from, and those who are gone."""
+    begins = periods.keep(question, period, back=1)
+    before = periods.before(begins[0], period, 1, question.window)[0]
+    question.keep("base", _BASE, reach=Reach(before, question.window.last))
+    withheld = answer.group(question)
+    past = _beginnings(question, first_of)
+    rows = _rows(question, begins, overall=False)
+    overall = rows if question.scope.by is None else _rows(question, begins, overall=True)
+    return answer.result(
+        question,
+        "lifecycle",
+        columns=COLUMNS,
+        rows=rows,
+        rule=_rule(question, period, first_of),
+        options={"period": period, "first_of": first_of},
+        summary=_summary(question, overall, period),
+        kinds={"quick_ratio": "number"},
+        definition=_definition(question, begins, past, period),
+        withheld=withheld,
+        complete=question.window.over(periods.last_day(begins[-1], period)),
+        partial=[number for number, row in enumerate(rows) if not _over(question, row[1], period)],
+        partial_means="still running: too many count as dormant",
+        notes=_notes(question, first_of, period),
+    )
+
+
+def _beginnings(question: Question, first_of: str | None) -> Past:
+    """Make `beginnings`: in which period each person is new, by all their events, whatever `--where` lets through."""
+    inactive = list(question.scope.inactive)
+    act = acts.Act("any active event", _EVER, {"ever_inactive": inactive}, (ANY,))
+    if first_of is not None:
+        act = acts.read(first_of, "first-of")
+    past = first_seen.keep(first_seen.unfiltered(question), act)
+    question.engine.run(_BEGINNINGS)
+    return past
+
+
+def _rows(question: Question, begins: Sequence[date], *, overall: bool) -> list[tuple[Any, ...]]:
+    present, groups = (_OVERALL, _ONE_GROUP) if overall else (_BY_GROUP, _GROUPS)
+    sql = _COUNTED.format(present=present, groups=groups)
+    found = question.engine.rows(sql, {"numbers": list(range(len(begins)))})
+    return [(group, begins[number], *counts) for group, number, *counts in found]
+
+
+def _summary(question: Question, rows: Sequence[tuple[Any, ...]], unit: Unit) -> dict[str, Any]:
+    """Totals over the periods that are over: one that is still running counts too many as dormant (metrics §4)."""
+    whole = [row for row in rows if _over(question, row[1], unit)]
+    new, returning, resurrected, dormant = (sum(row[n] for row in whole) for n in range(2, 6))
+    return {
+        "new": new,
+        "returning": returning,
+        "resurrected": resurrected,
+        "dormant": dormant,
+        "quick_ratio": (new + resurrected) / dormant if dormant else None,
+        "users": int(question.engine.rows(_USERS)[0][0]),
+    }
+
+
+def _over(question: Question, begin: date, unit: Unit) -> bool:
+    """Whether all of a period has been counted: it is over, and the range does not cut it."""
+    last = periods.last_day(begin, unit)
+    return question.window.over(last) and last <= question.window.last
+
+
+def _rule(question: Question, unit: Unit, first_of: str | None) -> str:
+    first = first_of or "active event"
+    return (
+        f"{presence.rule(question)}; new: first {first} ever in this {unit}; returning: active in the {unit} before "
+        f"too; resurrected: not in that one, but earlier; dormant: active in the {unit} before, not in this"
+    )
+
+
+def _definition(question: Question, begins: Sequence[date], past: Past, unit: Unit) -> dict[str, Any]:
+    told: dict[str, Any] = {"quick_ratio": "(new + resurrected) / dormant, over periods that are over"}
+    held = question.snapshot.days[0] if question.snapshot.days else None
+    before = periods.before(begins[0], unit, 1, question.window)[0]
+    short = [begin for begin, earlier in zip(begins, (before, *begins), strict=False) if held and earlier < held]
+    if short:
+        told["short_history"] = f"to {short[-1]}: the {unit} before reaches back before the first day held"
+    if past.says:
+        told["first_ever"] = past.says
+    if question.scope.by is not None:
+        told["by"] = "each group by its own events; first ever by all events"
+    return told
+
+
+def _notes(question: Question, first_of: str | None, unit: Unit) -> list[str]:
+    scope, window = question.scope, question.window
+    notes = periods.widened(question, unit)
+    last = periods.last_day(window.periods(unit)[-1], unit)
+    if window.last < last and window.over(last):
+        notes.append(f"the last {unit} is cut by the range: too many count as dormant")
+    if scope.where or scope.active_events or first_of:
+        first = first_of or "active event"
+        notes.append(
+            f"new by the first {first} ever, whatever else is asked for: who came before counts as resurrected"
+        )
+    return notes
