@@ -154,6 +154,7 @@ def test_gaps():
 def test_steps_and_names_are_taken_apart():
     assert types_of("a|b[plan in x,y]") == ("a", "b")
     assert types_of("*") == ()
+    assert types_of("a|b?") == types_of("a|b[x=1]?") == ("a", "b")
     assert words("exerciseStart") == ("exercise", "start")
     assert words("HTTPError_2x-Ümlaut") == ("http", "error", "2x", "ümlaut")
     assert [style(name) for name in ("a_b", "A_B", "aB", "a-b", "A b", "a_B")] == [

@@ -183,8 +183,8 @@ def _parts(plan: Plan) -> Iterator[Finding]:
 
 
 def types_of(step: str) -> tuple[str, ...]:
-    """The event types that a funnel step names: `a|b[x=1]` names a and b, `*` none."""
-    head = step.partition("[")[0]
+    """The event types that a funnel step names: `a|b[x=1]?` names a and b, `*` none."""
+    head = step.partition("[")[0].strip().removesuffix("?")
     return tuple(name for part in head.split("|") if (name := part.strip()) and name != "*")
 
 

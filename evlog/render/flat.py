@@ -63,7 +63,10 @@ def _longest(result: Result, index: int) -> int:
 
 
 def _spread(column: Column, width: int) -> list[Column]:
-    return [replace(column, name=f"{column.name}_{i}", kind=column.item, bar=False) for i in range(width)]
+    return [
+        replace(column, name=f"{column.name}_{i}", kind=column.item, bar=False, labels=column.labels[i : i + 1])
+        for i in range(width)
+    ]
 
 
 def _opened(rows: tuple[Row, ...], widths: list[int | None]) -> Iterator[Row]:

@@ -64,6 +64,7 @@ def _lane(column: Column, values: list[Any], glyphs: Glyphs, *, short: bool, mar
     for row, mark in marks.items():
         cells[row] = f"{cells[row]} {mark}"
     header = column.name.removesuffix("_s") if column.kind == "seconds" else column.name
+    header = column.labels[0] if column.labels else header
     return Lane(column, escape(header), tuple(cells), tuple(values))
 
 
