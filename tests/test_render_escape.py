@@ -17,6 +17,7 @@ from evlog.render.escape import escape
         ("\x1b[31mred", r"\x1b[31mred"), ("a\nb\tc\rd", r"a\nb\tc\rd"), ("\x9b2J", r"\x9b2J"), ("\x7f\x00", r"\x7f\x00"),
         ("\u202egpj.exe", r"\u202egpj.exe"), ("\u2066x\u2069", r"\u2066x\u2069"), ("a\u2028b", r"a\u2028b"),
         ("caf\udce9.log", r"caf\xe9.log"), ("\ud83d", r"\ud83d"), ("日本 🎉 é → fine", "日本 🎉 é → fine"), ("", ""),
+        ("a\u200bb", r"a\u200bb"), ("\ufeffx", r"\ufeffx"), ("x\U000e0041", r"x\U000e0041"), ("👩\u200d💻", "👩\u200d💻"),
     ],
 )  # fmt: skip
 def test_what_steers_is_written_out(raw, told):

@@ -73,7 +73,14 @@ def test_an_unknown_report_is_told_with_the_nearest_name():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"start": "a"}, {"complete": "b"}, {"start": "a", "complete": "b", "abandon_after": "x"}]
+    "options",
+    [
+        {},
+        {"start": "a"},
+        {"complete": "b"},
+        {"start": "a", "complete": "a"},
+        {"start": "a", "complete": "b", "abandon_after": "x"},
+    ],
 )
 def test_a_dropoff_without_a_pair_is_told(tmp_path, options):
     scope, _ = scoped({"from": "2026-03-01", "to": "2026-03-01"})

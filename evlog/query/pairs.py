@@ -63,6 +63,8 @@ def asked(
 
 
 def _pairs(question: Question, start: str | None, complete: str | None) -> tuple[Pair, ...]:
+    if start and start == complete:
+        raise UsageError(f"--start and --complete are both {start}", hint="give two event types")
     if start and complete:
         return (Pair(start, complete),)
     if start or complete:

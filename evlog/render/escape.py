@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 
-# C0, DEL and C1 controls, line and paragraph separators, every bidirectional control, lone surrogates.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# C0, DEL and C1 controls, line and paragraph separators, every bidirectional control, lone surrogates; and what takes
+# no room, so that two values cannot look like one (but the joiners, which emoji and scripts need).
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+    "\u00ad\u115f\u1160\u180e\u200b\u2060-\u2064\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_LETTERS = {2: "x", 4: "u", 8: "U"}
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _BYTE_FIRST, _BYTE_LAST = 0xDC80, 0xDCFF  # how Python carries the bytes of a file name that are no UTF-8
 
@@ -20,4 +25,5 @@ def _written_out(match: re.Match[str]) -> str:
     code = ord(char)
     if _BYTE_FIRST <= code <= _BYTE_LAST:
         code -= 0xDC00
-    return _NAMED.get(char) or (f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}")  # noqa: PLR2004 - a byte
+    width = next(width for width in (2, 4, 8) if code < 16**width)
+    return _NAMED.get(char) or f"\\{_LETTERS[width]}{code:0{width}x}"
