@@ -19,6 +19,7 @@ OTHER = {
     "placeholder_users": ("null", "reject", "null"), "assume_tz": ("+02:00", "Europe/Berlin", "UTC"),
     "flush_interval": ("1s", "2s", "0s"), "max_rejects": ("1", "2%", 3), "workers": ("1", "2", 3),
     "pii": ("allow", "reject", "truncate"), "pii_allow": (["a"], "b,c", ["d"]), "retention": ("1d", "2d", "3d"),
+    "remember": (["a"], "b,c", ["d"]),
 }  # fmt: skip
 """For each setting: what a flag, the environment and the file say."""
 

@@ -160,9 +160,12 @@ def test_the_command_remembers_what_starts_a_pair_and_leaves_inactive_types_out(
     from evlog.cli.commands import purge as command
 
     pairs = {"x": SimpleNamespace(start="begin"), "a": SimpleNamespace(start="open")}
-    plan = SimpleNamespace(inactive_types=frozenset({"ping"}), pairs=pairs)
-    assert command._remembered(SimpleNamespace(plan=lambda: plan)) == (["ping"], ["begin", "open"])  # type: ignore[arg-type]
-    assert command._remembered(SimpleNamespace(plan=lambda: None)) == ([], [])  # type: ignore[arg-type]
+    funnels = {"f": SimpleNamespace(steps=("visit|land[x=1]", "buy"))}
+    plan = SimpleNamespace(inactive_types=frozenset({"ping"}), pairs=pairs, funnels=funnels)
+    named = SimpleNamespace(remember=("signup",))
+    told = command._remembered(SimpleNamespace(plan=lambda: plan, settings=named))  # type: ignore[arg-type]
+    assert told == (["ping"], ["begin", "land", "open", "signup", "visit"])
+    assert command._remembered(SimpleNamespace(plan=lambda: None, settings=named)) == ([], ["signup"])  # type: ignore[arg-type]
 
 
 def test_a_purge_of_nothing_leaves_no_memory(store: layout.Store) -> None:

@@ -84,11 +84,12 @@ def test_an_unknown_report_is_told_with_the_nearest_name():
 )
 def test_a_dropoff_without_a_pair_is_told(tmp_path, options):
     scope, _ = scoped({"from": "2026-03-01", "to": "2026-03-01"})
+    store = logs.store(tmp_path, logs.events("2026-03-01 09:00 u1 page_view"))
     with pytest.raises(UsageError):
-        ask(logs.store(tmp_path, []), scope, reports.load("dropoff").report, **options)
+        ask(store, scope, reports.load("dropoff").report, **options)
 
 
-@pytest.mark.parametrize("name", ["active", "dau", "events", "mau", "usage", "wau"])
+@pytest.mark.parametrize("name", ["active", "dau", "dropoff", "durations", "events", "mau", "usage", "wau"])
 def test_an_empty_store_has_an_answer(tmp_path, name):
     scope, _ = scoped({"from": "2026-03-01", "to": "2026-03-02", "tz": "Europe/Berlin"})
     result = ask(logs.store(tmp_path, []), scope, reports.load(name).report)

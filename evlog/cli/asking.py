@@ -48,6 +48,8 @@ def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Sc
     from evlog.query import where
     from evlog.query.scope import Scope
 
+    if "" in map(str.strip, given["ask__active_events"]):
+        raise UsageError("--active-events names no event", hint="leave it out: then any event makes active")
     asked = {name.removeprefix(_PREFIX): given.pop(name) for name in list(given) if name.startswith(_PREFIX)}
     plan = call.plan()
     top = asked["top"] or (_TABLE_GROUPS if table and asked["by"] else None)

@@ -43,6 +43,7 @@ class Settings:
     pii: Literal["redact", "truncate", "reject", "allow"]
     pii_allow: tuple[str, ...]
     retention: timedelta
+    remember: tuple[str, ...]
     origins: Mapping[str, str]
 
     def origin(self, name: str) -> str:

@@ -93,6 +93,8 @@ SPECS: tuple[Spec, ...] = (
          "What becomes of personal data in properties."),
     Spec("pii_allow", "privacy.pii_allow", (), _NAMES, "A property that is not personal data, whatever its name."),
     Spec("retention", "retention.raw", "90d", _DURATION, "How long events are kept.", "--older-than"),
+    Spec("remember", "retention.remember", ("signup", "sign_up", "register", "install"), _NAMES,
+         "An event type whose first time with each user outlives a purge, as that of any activity does."),
 )  # fmt: skip
 NAMES: dict[str, Spec] = {spec.name: spec for spec in SPECS}
 KEYS: dict[str, Spec] = {spec.key: spec for spec in SPECS}

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from evlog.query.ask import Question
 
+_STARTS, _COMPLETES = "_start", "_complete"  # nobody may have completed anything yet
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
+_USUAL = Pair("exercise_start", "exercise_complete")  # where there is no event that could give others away
 _SEEN_TYPES = "SELECT DISTINCT event_type FROM seen ORDER BY event_type"
 _ACTS = """
 SELECT pair, abandon_after, target_type, coalesce(target_id, '(none)') AS target_id, person, grp, ts, seq, in_range,
@@ -84,8 +86,11 @@ def _by_name(question: Question) -> tuple[Pair, ...]:
     """The pairs that `plan infer` would write down: `x_start` and `x_complete`, `x_open` and `x_submit`, the like."""
     from evlog.event.infer import infer
 
-    seen = question.rows(_SEEN_TYPES, reach=Reach(None, None))
-    found = infer({"event_type": name} for (name,) in seen).pairs
+    seen = [name for (name,) in question.rows(_SEEN_TYPES, reach=Reach(None, None))]
+    if not seen:
+        return (_USUAL,)
+    implied = [name.removesuffix(_STARTS) + _COMPLETES for name in seen if name.endswith(_STARTS)]
+    found = infer({"event_type": name} for name in seen).pairs or infer({"event_type": n} for n in seen + implied).pairs
     return tuple(Pair(pair.start, pair.complete, abandon=pair.abandon) for pair in found.values())
 
 

@@ -29,6 +29,8 @@ def report(
     """Users active in the 30 days ending on each day, or in each calendar month."""
     if not 1 <= mau_window <= 366:  # noqa: PLR2004 - a year
         raise UsageError(f"--mau-window {mau_window} is out of range", hint="give 1 to 366 days")
+    if calendar and mau_window != LENGTH:
+        raise UsageError("--calendar counts months, not the days of --mau-window", hint="leave one of them out")
     return _months(question) if calendar else _rolling(question, mau_window)
 
 

@@ -133,7 +133,7 @@ def _found(question: Question, visits: Visits, rule: Rule, *, nonzero: bool) -> 
     first, last = runs.first[kept], runs.last[kept]
     length = visits.ts[last] - visits.ts[first]
     age = (question.window.as_of - _EPOCH) // _TICK - visits.ts[last]
-    still_open = age <= sessions.ticks(rule.timeout)
+    still_open = age < sessions.ticks(rule.timeout)
     timed = ~still_open & (length > 0) if nonzero else ~still_open
     group = visits.columns["grp"][first] if "grp" in visits.columns else None
     return _Sessions(visits.person[first], visits.day[first], length, runs.events[kept], still_open, timed, group)

@@ -70,8 +70,7 @@ def report(question: Question) -> Result:
 def _summary(question: Question) -> dict[str, Any]:
     yesterday = question.window.today - _DAY
     longest, current, current_longest, users = question.engine.rows(_SUMMARY, {"yesterday": yesterday})[0]
-    known = (current, current_longest) if _reaches(question) else (None, None)
-    return {"longest": longest, "current": known[0], "current_longest": known[1], "users": users}
+    return {"longest": longest, "current": current, "current_longest": current_longest, "users": users}
 
 
 def _reaches(question: Question) -> bool:

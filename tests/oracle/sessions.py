@@ -76,7 +76,7 @@ def quantile(values, share):
 
 def numbers(found, scope, *, timeout, nonzero=False):
     """sessions, users, mean_s, median_s, p90_s, events_per_session, bounce_rate; and how many are open."""
-    closed = [one for one in found if timeout is not None and scope.window.as_of - one[-1]["ts"] > timeout]
+    closed = [one for one in found if timeout is not None and scope.window.as_of - one[-1]["ts"] >= timeout]
     lengths = [Fraction((one[-1]["ts"] - one[0]["ts"]) // timedelta(microseconds=1), 10**6) for one in closed]
     lengths = [length for length in lengths if length or not nonzero]
     return [
@@ -152,17 +152,20 @@ def trimmed(events, start, end):
 
 def depth(events, scope, opens, interacts, **rule):
     """The rows of report depth: target_id, opens, interactions, per_open, median, users, target_type."""
+    first, last = scope.window.first, scope.window.last
     targets = {}
-    for one in begun(events, scope, **rule):
-        for target in {(e.get("target_type"), e.get("target_id")) for e in one}:
-            mine = [e for e in one if (e.get("target_type"), e.get("target_id")) == target]
-            if any(e["event_type"] == opens for e in mine):
-                count = sum(e["event_type"] == interacts for e in mine)
-                targets.setdefault(target, []).append((one[0]["person"], count))
+    for one in sessions(events, scope, **rule):
+        inside = [e for e in one if first <= e["date"] <= last]
+        for target in {(e.get("target_type"), e.get("target_id")) for e in inside}:
+            kinds = [e["event_type"] for e in inside if (e.get("target_type"), e.get("target_id")) == target]
+            if opens in kinds:
+                told = (one[0]["person"], kinds.count(opens), kinds.count(interacts))
+                targets.setdefault(target, []).append(told)
     rows = []
     for (kind, target), held in targets.items():
-        counts = [count for _, count in held]
-        users = len({person for person, _ in held})
+        counts = [count for _, _, count in held]
+        opened = sum(times for _, times, _ in held)
+        users = len({person for person, _, _ in held})
         median = quantile(counts, Fraction(1, 2))
-        rows.append((target or "(none)", len(held), sum(counts), sum(counts) / len(held), median, users, kind))
+        rows.append((target or "(none)", opened, sum(counts), sum(counts) / opened, median, users, kind))
     return sorted(rows, key=lambda row: (-row[1], -row[2], row[0], row[6] or ""))

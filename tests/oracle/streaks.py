@@ -33,11 +33,10 @@ def streaks(events, scope):
     longest = Counter(max(length for _, length in mine) for mine in found.values())
     today = scope.window.today
     current = [length for mine in found.values() for day, length in mine if day in {today, today - DAY}]
-    known = scope.window.last >= today - DAY
     return sorted(longest.items()), {
         "longest": max(longest, default=0),
-        "current": len(current) if known else None,
-        "current_longest": max(current, default=0) if known else None,
+        "current": len(current),
+        "current_longest": max(current, default=0),
         "users": len(found),
     }
 

@@ -22,7 +22,7 @@ _RECEIVED = "%Y%m%dT%H%M%SS%fZ"  # as it stands in names of segments
 @command(
     example="evlog purge --older-than 90d --dry-run",
     exits=(1, 4),
-    settings=("retention", "as_of", "plan"),
+    settings=("retention", "remember", "as_of", "plan"),
     prints="table",
 )
 def purge(
@@ -56,11 +56,18 @@ def purge(
 
 
 def _remembered(call: "Call") -> tuple[list[str], list[str]]:
-    """The types that make nobody active, and those whose first time is remembered: what starts a pair of the plan."""
-    plan = call.plan()
+    """The types that make nobody active, and those whose first time is remembered: cohorts begin with them.
+
+    They are what the setting names, and what starts a pair or a funnel of the plan.
+    """
+    from evlog.event.lint import types_of
+
+    plan, named = call.plan(), set(call.settings.remember)
     if plan is None:
-        return [], []
-    return sorted(plan.inactive_types), sorted({pair.start for pair in plan.pairs.values()})
+        return [], sorted(named)
+    named |= {pair.start for pair in plan.pairs.values()}
+    named |= {kind for funnel in plan.funnels.values() for kind in types_of(funnel.steps[0])}
+    return sorted(plan.inactive_types), sorted(named)
 
 
 def _today(call: "Call") -> "date":

@@ -38,6 +38,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
 }
 _BETWEEN = re.compile(r"(.*)@([0-9]{1,2})\.\.([0-9]{1,2})", re.DOTALL)
 _AT_STEP = re.compile(r"step:([0-9]{1,2})")
+_NO_RANGE = re.compile(r"@(?:[0-9.-]*|[^@]*\.\.[^@]*)$")  # meant as one
 _EXCLUSION_FORM = "write 'STEP@I..J' with I below J, or STEP alone: between step 1 and the last"
 
 
@@ -203,7 +204,7 @@ def _exclusions(
     for text in texts:
         match = _BETWEEN.fullmatch(text.strip())
         name = (match[1] if match else text).strip()
-        if match is None and re.search(r"@[0-9.]*$", name):
+        if match is None and _NO_RANGE.search(name):
             raise UsageError(f"--exclude {text!r} does not say between which steps", hint=_EXCLUSION_FORM)
         first, last = (int(match[2]), int(match[3])) if match else (1, required[-1] + 1)
         if not 1 <= first < last or not {first - 1, last - 1} <= set(required):

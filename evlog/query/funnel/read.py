@@ -43,7 +43,8 @@ _BREAKS = "CASE WHEN subject IS NOT NULL AND NOT list_contains($ignored, event_t
 _HELD = "CASE WHEN {carried} THEN {mark} END"
 _MARK = "CASE WHEN {condition} THEN CAST({bit} AS BIGINT) ELSE 0 END"
 _READ = """
-SELECT count(*), count(*) FILTER (userless AND in_range), coalesce(bit_or(fills), 0), coalesce(bit_or({side}), 0)
+SELECT count(*), count(*) FILTER (userless AND in_range), coalesce(bit_or(fills), 0), coalesce(bit_or({side}), 0),
+       coalesce(bit_or({excluded}), 0)
 FROM   taken
 WHERE  {fits}
 """
@@ -85,11 +86,12 @@ _ANY_ENTRY = "fills <> 0"
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """How many events count, how many of those in the range have no user, and the steps that some event fits."""
+    """How many events count, how many of those in the range have no user, and what some event fits."""
 
     events: int
     userless: int
     fitted: int  # bit i: step i as written
+    excluded: int = 0  # bit i: exclusion i
 
 
 def keep(question: Question, asked: Asked) -> Read:
@@ -114,10 +116,13 @@ def keep(question: Question, asked: Asked) -> Read:
         if wanted:
             question.engine.run(table)
     fits = " OR ".join(f"{name} <> 0" for name in marks if name != "breaks")
-    found = _READ.format(side="side" if asked.optional else "0", fits=fits)
-    events, userless, fills, side = question.engine.rows(found)[0]
+    found = _READ.format(
+        side="side" if asked.optional else "0", excluded="excluded" if asked.excluded else "0", fits=fits
+    )
+    events, userless, fills, side, excluded = question.engine.rows(found)[0]
     fitted = sum(1 << place for bit, place in enumerate(asked.required) if fills >> bit & 1)
-    return Read(events, userless, fitted | sum(1 << asked.optional[bit] for bit in range(32) if side >> bit & 1))
+    fitted |= sum(1 << asked.optional[bit] for bit in range(32) if side >> bit & 1)
+    return Read(events, userless, fitted, excluded)
 
 
 def arrays(question: Question, asked: Asked) -> dict[str, Ints]:

@@ -132,9 +132,13 @@ def params(asked: Asked, given: Given) -> dict[str, Any]:
 
 
 def notes(asked: Asked, read: Read) -> list[str]:
-    """A note where no event fits a step: a misspelt event looks like a step that nobody takes."""
+    """A note where no event fits a step or an exclusion: a misspelt event looks like one that nobody takes."""
     missing = [f"{place + 1} ({step.text})" for place, step in enumerate(asked.steps) if not read.fitted >> place & 1]
-    return [f"no event fits step {', '.join(missing)}"] if missing else []
+    unmet = [step.text for bit, step in enumerate(asked.excluded) if not read.excluded >> bit & 1]
+    return [
+        *([f"no event fits step {', '.join(missing)}"] if missing else []),
+        *([f"no event fits --exclude {', '.join(unmet)}"] if unmet else []),
+    ]
 
 
 def open_means(count: int, asked: Asked) -> str:
