@@ -112,10 +112,10 @@ def _gathered(question: Question, *, since: datetime, funnel: tuple[str, Funnel]
         "events_ever": news.events,
         "users_ever": news.users,
     }
-    return Overview(_head(active, totals, sections), since, sections)
+    return Overview(_head(active, totals), since, sections)
 
 
-def _head(active: Result, totals: Mapping[str, int], sections: Sequence[Section]) -> Result:
+def _head(active: Result, totals: Mapping[str, int]) -> Result:
     """What is said of the whole: the totals, and how they are defined."""
     own = {"mau_window", "point", "by", "top"}
     return Result(
@@ -126,7 +126,7 @@ def _head(active: Result, totals: Mapping[str, int], sections: Sequence[Section]
         params={key: value for key, value in active.params.items() if key not in own},
         summary=dict(totals),
         definition=active.definition,
-        events_read=sum(section.result.events_read for section in sections if section.result is not None),
+        events_read=active.events_read,
         complete=active.complete,
         notes=active.notes,
     )
@@ -154,19 +154,16 @@ def _dropoff(question: Question) -> _Dropped:
 
     try:
         found = dropoff.report(question)
-    except UsageError as error:
-        return _Dropped(None, absent=f"no pairs of start and completion: {_PAIRED}: {error}")
-    return _Dropped(found, asked.parts(question, question.scope.parts), asked.pairs(question))
-
-
-_PAIRED = "name them in the plan as [pairs.NAME]"
+    except UsageError:
+        return _Dropped(None, absent="no pairs of start and completion: name them in the plan as [pairs.NAME]")
+    return _Dropped(found, asked.parts(question), asked.pairs(question))
 
 
 def _completion(dropped: _Dropped, scope: Scope) -> tuple[Section, Section]:
     """The overall completion of the pairs, and the targets of the first; both are sums over drop-off."""
     found = dropped.result
     if found is None or not found.rows:
-        absent = dropped.absent or "nothing was started in the range"
+        absent = dropped.absent or _withheld(found, scope) or "nothing was started in the range"
         return Section("completion", absent=absent), Section("dropoff", absent=absent)
     counts: dict[str, list[int]] = {}
     kinds = [column.name for column in found.columns].index("target_type")
@@ -190,6 +187,12 @@ def _completion(dropped: _Dropped, scope: Scope) -> tuple[Section, Section]:
         Section("completion", _part(found, "completion", columns, rows, summary)),
         Section("dropoff", _only(found, kinds, [kind])),
     )
+
+
+def _withheld(found: Result | None, scope: Scope) -> str:
+    """That there are rows, but of too few users; nothing where there are none."""
+    count = found.definition.get("withheld", 0) if found is not None else 0
+    return f"{count} withheld: fewer than {scope.min_users} users" if count else ""
 
 
 def _only(found: Result, place: int, kinds: Sequence[str | None]) -> Result:
@@ -225,7 +228,7 @@ def _funnel(
             for part, started, completed in dropped.parts
             for verb, users in (("started", started), ("completed", completed))
         ]
-        return Section("funnel", _stepped(dropped.result, "parts", steps, scope.min_users))
+        return _stepped(dropped.result, "parts", steps, scope.min_users)
     if funnel is not None:
         return Section("funnel", put(partial(_named, funnel=funnel[1])))
     if dropped.result is not None and dropped.pairs:
@@ -235,11 +238,11 @@ def _funnel(
             for pair, started, completed in dropped.pairs
             for event, users in zip(named[pair], (started, completed), strict=True)
         ]
-        return Section("funnel", _stepped(dropped.result, "pairs", steps, scope.min_users))
+        return _stepped(dropped.result, "pairs", steps, scope.min_users)
     return Section("funnel", absent="no funnel: name parts ([parts.NAME]) or steps ([funnels.NAME]) in the plan")
 
 
-def _stepped(of: Result, name: str, steps: Sequence[tuple[str, int]], least: int) -> Result:
+def _stepped(of: Result, name: str, steps: Sequence[tuple[str, int]], least: int) -> Section:
     """Steps that each count their own users, beside the first."""
     first = steps[0][1] if steps else 0
     rows = tuple(
@@ -251,7 +254,9 @@ def _stepped(of: Result, name: str, steps: Sequence[tuple[str, int]], least: int
         Column("users", "count"),
         Column("conversion", "rate", bar=True),
     )
-    return _part(of, name, columns, rows, {})
+    if steps and not rows:
+        return Section("funnel", absent=f"{len(steps)} steps withheld: fewer than {least} users")
+    return Section("funnel", _part(of, name, columns, rows, {}))
 
 
 def _named(question: Question, *, funnel: Funnel) -> Result:
@@ -274,13 +279,16 @@ def _tools(question: Question) -> Section:
     if named:
         found = _only(found, kinds, named)
     if not found.rows:
-        return Section("tools", absent="no tool was used: events name one as target_type tool and a target_id")
+        none = "no tool was used: events name one as target_type tool and a target_id"
+        return Section("tools", absent=_withheld(found, question.scope) or none)
     return Section("tools", found)
 
 
 def _errors(question: Question) -> Section:
     found = reports.load("errors").report(question)
-    return Section("errors", found) if found.rows else Section("errors", absent="no errors")
+    if not found.rows:
+        return Section("errors", absent=_withheld(found, question.scope) or "no errors")
+    return Section("errors", found)
 
 
 def _news(news: asked.News, active: Result, *, since: datetime, rejects: int | None, least: int) -> Result:

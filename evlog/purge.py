@@ -190,7 +190,8 @@ def _day(store: Store, day: date) -> Day:
     segments = [f"events/date={day}/{name}" for name in durable.files(store.segments(day), ".ndjson")]
     indexes = [f"ids/{day}/{name}" for name in durable.files(store.ids(day), ".ids")]
     cold = [f"parquet/date={day}/{PART}"] if store.part(day).exists() else []
-    files = (*segments, *cold, *indexes)
+    former = f"tombstones/{ids.former_name(day)}"
+    files = (*segments, *cold, *indexes, *([former] if durable.is_there(store.root / former) else []))
     size = sum((store.root / name).stat().st_size for name in files)
     return Day(day, files, _events(store, indexes, has_part=bool(cold)), size)
 

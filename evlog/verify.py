@@ -80,6 +80,7 @@ def verify(
         _rejects(store, told)
         _firsts(now, told)
         _links(store, told)
+        _former(store, now, told)
         tombstones.load(store)
     return told
 
@@ -243,6 +244,16 @@ def _links(store: Store, told: Verified) -> None:
             file.read()
         except (OSError, StoreDamaged) as error:
             told.findings.append(Finding(file.target, f"cannot be read: {error}"))
+
+
+def _former(store: Store, now: snapshot.Snapshot, told: Verified) -> None:
+    """What is kept of ids that an erasure took from events can be read: a day's ingest needs it."""
+    for day in now.days:
+        name = ids.former_name(day)
+        try:
+            told.files += len(ids.former(store, day))
+        except StoreDamaged:
+            told.findings.append(Finding(f"tombstones/{name}", "cannot be read: bring it back from a backup"))
 
 
 def _rejects(store: Store, told: Verified) -> None:

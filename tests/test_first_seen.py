@@ -131,6 +131,8 @@ def test_a_type_that_was_asked_for_is_remembered(store: layout.Store) -> None:
     assert result.definition["first_ever"] == "purged days (before 2026-01-06) are remembered"
     other = answered(store, "retention", period="day", periods=1, start="else")
     assert "by what the store holds" in other.definition["first_ever"]
+    unknown = "who began in purged days (before 2026-01-06) is not remembered: see the setting remember"
+    assert (unknown in result.notes, unknown in other.notes) == (False, True)
 
 
 def test_a_type_that_was_asked_for_later_is_remembered_from_then_on(store: layout.Store) -> None:

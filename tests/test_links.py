@@ -10,6 +10,7 @@ import storekit as kit
 from storekit import event
 
 from evlog.errors import StoreDamaged, UsageError
+from evlog.person import closure
 from evlog.person import link as saying
 from evlog.person.erase import erase
 from evlog.store import journal, layout, links, locks
@@ -58,15 +59,43 @@ def test_the_clock_may_go_back(store: layout.Store) -> None:
     assert not saying.link(store, "d2", "ann", now=NOW).changed, "what was said last holds"
 
 
-def test_what_holds_already_is_not_said_again(store: layout.Store) -> None:
-    assert saying.link(store, "d1", "ann", now=NOW) == saying.Told("d1", "ann", changed=False), "an event says so"
+def test_what_was_said_already_is_not_said_again(store: layout.Store) -> None:
     saying.link(store, "d2", "bob", now=NOW)
     saying.link(store, "bob", "ann", now=NOW)
-    assert saying.link(store, "d2", "ann", now=NOW) == saying.Told("d2", "ann", changed=False), "by way of bob"
     assert saying.link(store, "d2", "bob", now=NOW) == saying.Told("d2", "ann", changed=False)
     assert not saying.unlink(store, "ann", now=NOW).changed
     assert not saying.unlink(store, "nobody we know", now=NOW).changed
     assert len(said(store)) == 2
+    saying.unlink(store, "d2", now=NOW)
+    assert saying.link(store, "d2", "bob", now=NOW).changed, "it was taken back"
+
+
+def means(store: layout.Store, one: str, person: str) -> bool:
+    return closure.asked(store, lambda identity: identity.means(one, person))
+
+
+def test_what_a_person_says_stands_when_events_say_otherwise(store: layout.Store) -> None:
+    """An event linked the id before, so it changes nothing now; but a late event of another user would."""
+    assert means(store, "d1", "ann")
+    assert saying.link(store, "d1", "ann", now=NOW) == saying.Told("d1", "ann", changed=True)
+    assert not saying.link(store, "d1", "ann", now=NOW).changed
+    kit.ingest(store, event("4", kit.DAY_2, "eve", anonymous_id="d1"))
+    assert means(store, "d1", "ann")
+    assert not saying.link(store, "d1", "ann", now=NOW).changed
+    kit.ingest(store, event("5", user="eve", anonymous_id="d1", ts="2026-01-20T12:30:00Z"))
+    assert not means(store, "d1", "ann"), "what was said last holds"
+    assert saying.link(store, "d1", "ann", now=NOW + timedelta(hours=1)).changed
+    assert means(store, "d1", "ann")
+    assert said(store) == [("d1", "ann")] * 2
+
+
+def test_what_a_person_says_stands_when_the_chain_breaks(store: layout.Store) -> None:
+    saying.link(store, "c1", "c2", now=NOW)
+    saying.link(store, "c2", "c3", now=NOW)
+    assert closure.of(store, "c1").person == "c3"
+    assert saying.link(store, "c1", "c3", now=NOW) == saying.Told("c1", "c3", changed=True)
+    saying.unlink(store, "c2", now=NOW)
+    assert [closure.of(store, one).person for one in ("c1", "c2")] == ["c3", "c2"]
 
 
 def test_an_id_that_is_a_user_too_is_not_linked_by_what_events_say_of_it_as_a_device(store: layout.Store) -> None:

@@ -8,6 +8,7 @@ from oracle import people
 from questions import answers, questions
 
 from evlog.errors import UsageError
+from evlog.kernel.quantile import quantile
 from evlog.query import measure
 from evlog.query.scope import Scope
 
@@ -142,6 +143,12 @@ def test_percentiles_are_those_of_the_definition():
         ([7], {"p50": 7, "p99": 7}),
     ):
         assert {name: measure.measured(name, values) for name in told} == pytest.approx(told)
+
+
+def test_percentiles_of_whole_numbers_are_exact_however_large():
+    for rising, percent in (([0, 3], 10), ([10**15, 10**15 + 1], 50), ([-(2**52), 2**52], 90), ([7, 2**53 - 1], 1)):
+        assert quantile(rising, percent) == float(oracle.percentile(rising, percent))
+    assert quantile([0.5, 1.0], 50) == 0.75
 
 
 def test_numbers_beyond_all_measure_are_none(tmp_path_factory):

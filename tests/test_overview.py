@@ -161,6 +161,31 @@ def test_what_is_new_since_an_instant_includes_it(tmp_path):
     assert found["news"].result.summary["late"] == 0  # nothing is known to have come in by now
 
 
+def test_new_errors_say_what_the_report_of_errors_says(tmp_path):
+    log = """
+    2026-03-09 10:00 ann error target=api/save code=504
+    2026-03-09 10:01 ann error target=api/save code=E42
+    2026-03-09 10:01 ann error target=api/save status=500 code=7
+    2026-03-09 10:02 ann page_view target=api/save code=504 message=fine
+    """
+    _, _, found = gathered(tmp_path, log)
+    assert [row[1] for row in found["news"].result.rows if row[0] == "error"] == [
+        "500 save",
+        "504 save",
+        "save E42",
+    ]
+    assert sorted((row[1], row[2]) for row in found["errors"].result.rows if row[2] is None) == [
+        (500, None),
+        (504, None),
+    ]
+
+
+def test_a_target_that_is_named_twice_counts_once(tmp_path):
+    twice = (Part("one", ("1.1", "1.1", "1.2"), ("1.1", "1.2", "1.2")),)
+    _, _, found = gathered(tmp_path, parts=twice)
+    assert [(row[1], row[2]) for row in found["funnel"].result.rows] == [("one started", 2), ("one completed", 1)]
+
+
 def test_what_is_not_there_says_how_to_get_it(tmp_path):
     log = "2026-03-02 10:00 ann page_view"
     _, _, found = gathered(tmp_path, log, parts=(), pairs=[])
@@ -186,6 +211,18 @@ def test_small_groups_are_withheld(tmp_path):
     assert [row[1] for row in found["funnel"].result.rows] == ["one started"]
     assert found["errors"].result is None
     assert not [row for row in found["news"].result.rows if row[0] == "error"]
+    _, _, found = gathered(tmp_path / "few", min_users=50)
+    absent = {section.name: section.absent for section in found.sections if section.result is None}
+    assert set(absent) == {"completion", "dropoff", "funnel", "tools", "errors"}
+    assert all("withheld: fewer than 50 users" in said for said in absent.values()), absent
+
+
+def test_a_hint_is_never_cut(tmp_path):
+    _, _, found = gathered(tmp_path, "2026-03-02 10:00 ann page_view", parts=(), pairs=[])
+    for width in (40, 80, 160):
+        printed = " ".join(text(found, Style(width=width)).split())
+        assert found["completion"].absent in printed
+        assert found["funnel"].absent in printed
 
 
 @pytest.fixture(scope="module")

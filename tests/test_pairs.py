@@ -142,7 +142,13 @@ def test_a_long_log_of_one_person_stays_exact():
 def test_what_cannot_be_answered_is_told(tmp_path, name, options, told):
     scope, _ = scoped({"from": "2026-03-01", "to": "2026-03-01"})
     with pytest.raises(UsageError, match=told) as caught:
-        ask(logs.store(tmp_path, []), scope, reports.load(name).report, limits=ONE_THREAD, **options)
+        ask(
+            logs.store(tmp_path, logs.events("2026-03-01 09:00 u1 view_page")),
+            scope,
+            reports.load(name).report,
+            limits=ONE_THREAD,
+            **options,
+        )
     assert caught.value.hint
 
 

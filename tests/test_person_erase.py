@@ -224,6 +224,61 @@ def test_event_ids_that_lose_a_mention_stay_different(tmp_path: Path) -> None:
     kit.sound(store)
 
 
+@pytest.mark.parametrize("cold", [False, True])
+def test_an_event_that_was_renamed_is_a_duplicate_when_it_comes_again(tmp_path: Path, *, cold: Any) -> None:
+    store = layout.create(tmp_path / "s")
+    mine, hers = event(f"{ALICE}:1", n=1), event("bertha_the_second:1", user="carl")
+    kit.ingest(store, mine, hers, event("other"), event(f"{ALICE}:1", DAY_2))
+    if cold:
+        kit.here(store.root, "compact", str(DAY_2))
+    for user in (ALICE, "bertha_the_second"):
+        kit.here(store.root, "delete", user)
+    renamed = kit.ids(store)
+    for _ in range(2):
+        again = kit.ingest(store, mine, hers, event("other"), event(f"{ALICE}:1", DAY_2))
+        assert (again.tally.duplicates, again.tally.stored, again.tally.rejected) == (4, 0, 0)
+        assert kit.ids(store) == renamed
+        for user in (ALICE, "bertha_the_second"):
+            assert places(store.root, user) == []
+        kit.sound(store)
+        kit.here(store.root, "compact", "2027-01-01")
+    assert kit.ingest(store, event(f"{ALICE}:1", n=2)).tally.rejected == 1, "the same id, another event"
+    assert kit.ingest(store, event("bertha_the_second:1", DAY_2)).tally.stored == 1, "another day, another event"
+
+
+@pytest.mark.parametrize("user", ["42", "view", "bob"])
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_short_id_stands_by_chance_in_ids_and_labels_of_others(tmp_path: Path, user: str, *, cold: Any) -> None:
+    """Event 42 is not user 42, and who is called as a feature is takes its name from nobody."""
+    store = layout.create(tmp_path / "s")
+    labels = ("event_type", "category", "feature", "source", "session_id", "target_id", "target_type")
+    others = [event(user, user="ann"), *(event(f"#{name}", user="ann", **{name: user}) for name in labels)]
+    spoken = [event("#note", user="ann", note=user), event("#anon", user="ann", anonymous_id=user)]
+    spoken += [event("#target", user="ann", target_type="User", target_id=user)]
+    kit.ingest(store, *others, *spoken, event("#theirs", user=user), event("#device", user=None, anonymous_id=user))
+    if cold:
+        kit.here(store.root, "compact", str(DAY_2))
+    before = {row[0]: row for row in kit.rows(store)}
+    receipt = erase.erase(store, user)
+    after = {row[0]: row for row in kit.rows(store)}
+    assert after.keys() == before.keys() - {"#theirs", "#device"}
+    assert {name for name in after if after[name] != before[name]} == {"#note", "#anon", "#target"}
+    assert (receipt.mentions, receipt.found) == (3, 0)
+    again = kit.ingest(store, *others, *spoken)
+    assert (again.tally.duplicates, again.tally.erased, again.tally.stored) == (10, 1, 0), "what names them is erased"
+    kit.sound(store)
+
+
+def test_a_mention_that_an_erasure_leaves_is_found_by_its_scan(
+    store: layout.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids in columns of people and in targets that are users, though the removal takes them for chance."""
+    kit.ingest(store, event("#target", user="ann", target_type="user", target_id="42"))
+    monkeypatch.setattr(rewrite, "_IDS", ("event_id",))
+    monkeypatch.setattr(rewrite, "_COLUMNS", ("event_id", "properties"))
+    assert erase.erase(store, "42").found == 1
+
+
 @pytest.mark.parametrize(
     "user",
     [

@@ -168,6 +168,14 @@ def test_the_command_remembers_what_starts_a_pair_and_leaves_inactive_types_out(
     assert command._remembered(SimpleNamespace(plan=lambda: None, settings=named)) == ([], ["signup"])  # type: ignore[arg-type]
 
 
+def test_what_is_kept_of_renamed_ids_goes_with_its_day(store: layout.Store) -> None:
+    former = [store.tombstones / f"{day}.ids" for day in (DAY_1, DAY_2)]
+    for path in former:
+        path.touch()
+    purge.apply(store, DAY_2)
+    assert [path.exists() for path in former] == [False, True]
+
+
 def test_a_purge_of_nothing_leaves_no_memory(store: layout.Store) -> None:
     before = kit.tree(store.root)
     purge.apply(store, DAY_1)

@@ -80,6 +80,10 @@ DAMAGE: dict[str, tuple[Callable[[layout.Store], object], str]] = {
     "an index of a part that is gone": (lambda s: (s.ids(DAY_1) / layout.PART_IDS).unlink(), "missing or broken"),
     "a file in the cold tier": (lambda s: (s.root / "parquet" / "notes.txt").touch(), "no commit knows"),
     "a folder in a partition": (lambda s: (s.segments(DAY_1) / "sub").mkdir(), "no commit knows"),
+    "former ids that are torn": (
+        lambda s: (s.tombstones / f"{DAY_1}.ids").write_bytes(b"torn"),
+        "bring it back from a backup",
+    ),
     "a line of links that is none": (
         lambda s: (s.links / "000000000001-20260120T120000S000000Z-0.links").write_bytes(b"{oops}\n"),
         "cannot be read",

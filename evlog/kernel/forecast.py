@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import fsum, sqrt
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from evlog.kernel.quantile import quantile
 
@@ -50,7 +50,7 @@ def forecast(series: Sequence[float | None], season: int, ahead: int) -> list[Fo
     if len(pairs) < FEWEST or len(last) < season:
         return None
     drift = fsum([*(later for _, later in pairs), *(-earlier for earlier, _ in pairs)]) / len(pairs)
-    errors = cast("list[int]", sorted(later - earlier - drift for earlier, later in pairs))
+    errors = sorted(later - earlier - drift for earlier, later in pairs)
     low, high = quantile(errors, LOW) or 0.0, quantile(errors, HIGH) or 0.0
     found = []
     for place in range(len(series), len(series) + ahead):

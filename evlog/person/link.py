@@ -51,7 +51,11 @@ class Told:
 
 
 def link(store: Store, source: str, target: str, *, now: datetime, by: str = "") -> Told:
-    """Say that events of the id `source` belong to the user `target`; nothing is written where they do already."""
+    """Say that events of the id `source` belong to the user `target`.
+
+    Nothing is written where the last that people said of `source` is just that, and it holds. What events say, or a
+    chain of links, does not do: it may change, and what a person said must stand then.
+    """
     for one in (source, target):
         _vet(one)
     if source == target:
@@ -62,7 +66,8 @@ def link(store: Store, source: str, target: str, *, now: datetime, by: str = "")
         if source in chain:
             raise Circle([source, *chain[: chain.index(source) + 1]])
         person = identity.person(target)
-        return identity.snapshot.batch, person if identity.means(source, person) else None
+        again = identity.last_said(source) == target and identity.means(source, person)
+        return identity.snapshot.batch, person if again else None
 
     for _ in range(_TRIES):
         batch, person = closure.asked(store, judged)

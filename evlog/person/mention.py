@@ -1,8 +1,10 @@
 """Where an id is spoken of: found in any string of any value, and taken out of it.
 
 An id of eight bytes and more is a mention wherever it occurs in a text, and in a number. A shorter one counts as a
-whole value or a whole word, a short number only as a whole value: `42` inside `1942` or `item 42` is nobody. Another id
-is another id: in a column of ids, `user_12` inside `user_123` is no mention of it.
+whole value or a whole word, a short number only as a whole value: `42` inside `1942` or `item 42` is nobody. In the
+columns that hold no people (`event_id`, `event_type`, `category`, …) a shorter one is there by chance: event 42 is not
+user 42, and what a target of the type `user` is called is. Another id is another id: in a column of ids, `user_12`
+inside `user_123` is no mention of it.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ _LONG = 8
 _SAFE = re.compile(r'[^"\\/\x00-\x1f\x7f]+')  # what no JSON writer need escape
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _TOKEN = re.compile(r'[^\s"{}\[\]:,]+')
+_PEOPLE = frozenset({"anonymous", "person", "user"})  # types of targets that are users
+_LABELS = frozenset(
+    {"event_id", "session_id", "target_id", "event_type", "category", "target_type", "feature", "source"}
+)
 _THEIRS = frozenset((*ALIASES["user_id"], *ALIASES["anonymous_id"]))
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -145,6 +151,11 @@ class Mentions:
     def needles(self) -> tuple[str, ...]:
         """What a raw search looks for first: one of these stands wherever an id is spoken of."""
         return tuple(one.needle for one in self.each)
+
+    def counting(self, column: str, event: dict[str, Any]) -> Mentions:
+        """Those of the ids that a column of somebody else's event can speak of: all, but where they stand by chance."""
+        people = column == "target_id" and str(event.get("target_type")).lower() in _PEOPLE
+        return self if people or column not in _LABELS else Mentions(tuple(one for one in self.each if one.long))
 
     def within(self, raw: bytes) -> bool:
         """Whether raw JSON may speak of an id; cheap, and never wrong when it says no."""

@@ -15,6 +15,7 @@ from evlog.store.layout import FIRSTS, PART, PART_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
     from pathlib import Path
 
     from evlog.person.mention import Mentions
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _IDS = ("event_id", "anonymous_id", "session_id", "target_id")
 _TEXTS = ("event_type", "category", "target_type", "feature", "source")
 _JSON = ("properties", "context")
+_COLUMNS = (*_IDS, *_TEXTS, *_JSON)
 _OF_REJECTS = ("source", "field", "expected", "got")
 
 
@@ -104,6 +106,7 @@ class Rewrite:
     renames: list[tuple[str, str]] = field(default_factory=list)
     unlinks: list[str] = field(default_factory=list)
     _done: set[str] = field(default_factory=set)
+    _former: dict[date, list[ids.Ids]] = field(default_factory=dict)  # what the index knew of events that are renamed
     _users: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -144,6 +147,12 @@ class Rewrite:
     def _theirs(self, line: links.Said) -> bool:
         return any(self.mention.named(one) for one in (line.source, line.target) if one is not None)
 
+    def remembered(self) -> None:
+        """Keep the ids that events had before they were renamed, so that a retry of them is a duplicate."""
+        for day, former in self._former.items():
+            content = ids.merged([*ids.former(self.store, day), *former])
+            self.put(f"tombstones/{ids.former_name(day)}", b"".join(ids.chunks(content)))
+
     def put(self, target: str, content: bytes) -> None:
         """Stage `content` to become the file `target`."""
         name = f"{self.staged.serial()}-file"
@@ -166,7 +175,7 @@ class Rewrite:
                 lines.append(line if event is _SAME else _encode(msgspec.convert(event, Stored)) + b"\n")
         if out.changed:
             self._replace(segment.path, target, "events", b"".join(lines), (len(out.gone), out.mentions))
-            self._reindex(f"ids/{segment.day}/{segment.name.file('.ids')}", out, emptied=not lines)
+            self._reindex(segment.day, segment.name.file(".ids"), out, emptied=not lines)
 
     def _part(self, part: Part, target: str) -> None:
         out = _Outcome()
@@ -185,7 +194,7 @@ class Rewrite:
         else:
             self.unlinks.append(target)
         self.receipt.files.append(Changed(target, "parquet", len(out.gone), out.mentions, _sha256(part.path), after))
-        self._reindex(f"ids/{part.day}/{PART_IDS}", out, emptied=not out.kept)
+        self._reindex(part.day, PART_IDS, out, emptied=not out.kept)
 
     def _may_speak(self, batch: Any) -> bool:
         """Whether any text of a record batch may speak of the id."""
@@ -193,7 +202,7 @@ class Rewrite:
 
         return any(
             bool(pc.any(pc.match_substring(batch.column(name), pattern), min_count=0).as_py())
-            for name in ("user_id", *_IDS, *_TEXTS, *_JSON)
+            for name in ("user_id", *_COLUMNS)
             for pattern in ((*self.mention.needles, "\\u") if name in _JSON else self.mention.needles)
         )
 
@@ -218,8 +227,8 @@ class Rewrite:
         if (user if user is not None else event.get("anonymous_id")) in self._users:
             out.gone.append(event["event_id"])
             return None
-        told = {name: self.mention.unnamed(event[name]) for name in _IDS if event.get(name) is not None}
-        told |= {name: self.mention.without(event[name]) for name in (*_TEXTS, *_JSON) if event.get(name) is not None}
+        held = {name: self.mention.counting(name, event) for name in _COLUMNS if event.get(name) is not None}
+        told = {name: (one.unnamed if name in _IDS else one.without)(event[name]) for name, one in held.items()}
         if all(event[name] == value for name, value in told.items()):
             return _SAME
         if told["event_id"] != event["event_id"]:
@@ -228,14 +237,17 @@ class Rewrite:
         out.mentions += 1
         return event | told
 
-    def _reindex(self, index: str, out: _Outcome, *, emptied: bool) -> None:
+    def _reindex(self, day: date, name: str, out: _Outcome, *, emptied: bool) -> None:
         """Take erased events out of an index; scrubbed ones stay in it, so that a retry of them is a duplicate."""
+        index = f"ids/{day}/{name}"
         if emptied:
             self.unlinks.append(index)
         elif out.gone or out.renamed:
-            kept = ids.without(ids.load(self.store.root / index), [*out.gone, *out.renamed])
-            new = ids.entries(b"".join(out.renamed.values()))
+            known = ids.load(self.store.root / index)
+            kept, new = ids.without(known, [*out.gone, *out.renamed]), ids.entries(b"".join(out.renamed.values()))
             self.put(index, b"".join(ids.chunks(ids.merged([kept, new]))))
+            if out.renamed:
+                self._former.setdefault(day, []).append(ids.only(known, out.renamed))
 
     def _rejects(self, file: quarantine.File, target: str) -> None:
         """Rejects whose line speaks of the user go; other mentions (in a source's name, say) are taken out."""

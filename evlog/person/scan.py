@@ -103,10 +103,10 @@ def _event(event: dict[str, Any], mention: Mentions) -> bool:
     """Whether an event speaks of the id: its texts and its JSON; among ids only the id itself."""
     if event.get("user_id") in mention.users:
         return True
-    if any(mention.named(event[name]) for name in _IDS if event.get(name) is not None):
+    if any(mention.counting(name, event).named(event[name]) for name in _IDS if event.get(name) is not None):
         return True
     rest = event.keys() - {*_IDS, *_PLAIN, "user_id", "seq"}
-    return any(mention.spoken(event[name]) for name in rest)
+    return any(mention.counting(name, event).spoken(event[name]) for name in rest)
 
 
 def _reject(body: dict[str, Any], mention: Mentions) -> bool:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from evlog.query.where import Condition
 
 ABSENT = "(none)"  # the group of events that lack the key
+GROUPS = "SELECT DISTINCT label AS grp, place FROM groups WHERE NOT withheld"
+"""The groups that are shown, once `group` has told them."""
+ONE_GROUP = "SELECT '' AS grp, 1 AS place"
+"""The same where all groups are taken as one."""
+
 _ALL = 2**31
 _QUOTES = ("'", '"')
 _ONE_GROUP = "CREATE TEMP TABLE groups AS SELECT '' AS grp, '' AS label, 1 AS place, FALSE AS withheld"
@@ -43,6 +48,7 @@ SELECT base.* REPLACE (label AS grp), place
 FROM   base JOIN groups USING (grp)
 WHERE  NOT withheld
 """
+_PLACED = f"FROM ({GROUPS}) ORDER BY place"
 _WITHHELD = "SELECT count(DISTINCT label) FROM groups WHERE withheld"
 _READ = """
 SELECT coalesce(sum(events), 0), coalesce(sum(userless) FILTER (in_range), 0)
@@ -63,6 +69,11 @@ def group(question: Question) -> int:
         question.engine.run(_GROUPS, {"top": _ALL if scope.top is None else scope.top, "min_users": scope.min_users})
     question.engine.run(_SHOWN)
     return int(question.engine.rows(_WITHHELD)[0][0])
+
+
+def groups(question: Question) -> list[tuple[str, int]]:
+    """The groups that are shown, with their places; the one group of all where nothing is broken down."""
+    return question.engine.rows(_PLACED)
 
 
 def large_enough(question: Question, rows: Sequence[tuple[Any, ...]], *, users: int) -> list[tuple[Any, ...]]:
@@ -110,7 +121,13 @@ def result(
         marks=frozenset(marks),
         partial=frozenset(partial),
         partial_means=partial_means,
-        notes=(*_empty(question, events), *_ungrouped(question, kept), *_withheld(question, withheld), *notes),
+        notes=(
+            *_ahead(question),
+            *_empty(question, events),
+            *_ungrouped(question, kept),
+            *_withheld(question, withheld),
+            *notes,
+        ),
     )
 
 
@@ -157,6 +174,14 @@ def _definition(
         **({"linked": question.identity.count} if question.identity.count else {}),
         **({"withheld": withheld} if question.scope.min_users else {}),
     }
+
+
+def _ahead(question: Question) -> list[str]:
+    """A note where the range goes on after what plays now."""
+    window = question.window
+    return [f"the range ends after {window.today}, which plays now: later days have no rows"] * (
+        window.last > window.today
+    )
 
 
 def _empty(question: Question, events: int) -> list[str]:

@@ -45,6 +45,7 @@ _ALONE = "dated"
 _NOBODYS_LINKED = "dated LEFT JOIN links ON links.id = CASE WHEN user_id IS NULL THEN anonymous_id END"
 _ANYONE_LINKED = """dated LEFT JOIN links ON links.anonymous = (user_id IS NULL)
                                    AND links.id = coalesce(user_id, anonymous_id)"""
+_SOMETIMES = {"by_key", "tz", *view.PARAMETERS}  # parameters of `seen` for some scopes and stores only
 _NOT_INACTIVE = "NOT list_contains($types, event_type)"
 _AMONG_ACTIVE = "list_contains($types, event_type)"
 
@@ -122,24 +123,22 @@ class Question:
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None) -> list[Any]:
         """The rows of `sql` (a SELECT) over `seen`; the reach is the window unless said."""
-        text, known = self._over_seen(sql, reach)
-        return self.engine.rows(text, {**known, **(params or {})})
+        return self.engine.rows(*self._over_seen(sql, params, reach))
 
     def arrays(
         self, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None
     ) -> dict[str, np.ndarray[Any, Any]]:
         """The same as numpy columns."""
-        text, known = self._over_seen(sql, reach)
-        return self.engine.arrays(text, {**known, **(params or {})})
+        return self.engine.arrays(*self._over_seen(sql, params, reach))
 
     def keep(
         self, table: str, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None
     ) -> None:
         """Keep the rows of `sql` over `seen` as a table of that name for this question: the files are read once."""
-        text, known = self._over_seen(sql, reach)
-        self.engine.run(f"CREATE TEMP TABLE {table} AS {text}", {**known, **(params or {})})
+        text, known = self._over_seen(sql, params, reach)
+        self.engine.run(f"CREATE TEMP TABLE {table} AS {text}", known)
 
-    def _over_seen(self, sql: str, reach: Reach | None) -> tuple[str, dict[str, Any]]:
+    def _over_seen(self, sql: str, own: Mapping[str, Any] | None, reach: Reach | None) -> tuple[str, dict[str, Any]]:
         scope, window = self.scope, self.window
         reach = reach or Reach(window.first, window.last)
         files = (
@@ -150,6 +149,9 @@ class Question:
         events, params = view.relation(*files)
         fragments, known = _fragments(scope, self.identity)
         params |= known | _bounds(window, reach)
+        clash = sorted((params.keys() | _SOMETIMES) & (own or {}).keys())
+        assert not clash, f"parameters of `seen` given anew: {', '.join(clash)}"  # they would change what is seen
+        params |= own or {}
         head = _SEEN.format(events=events, **fragments)
         rest = sql.strip()
         return (f"{head}, {rest[5:]}" if rest.startswith("WITH ") else f"{head} {rest}"), params

@@ -69,7 +69,6 @@ WHERE  gap <= CAST($most AS BIGINT)
 _PERIODS_SINCE = "calendar.number - base.number"
 _LENGTHS_SINCE = "(epoch_us(seen.ts) - epoch_us(base.ts)) // CAST($length AS BIGINT)"
 
-_GROUPS = "SELECT DISTINCT label, place FROM groups WHERE NOT withheld ORDER BY place"
 _SIZES = """
 SELECT   place, number, count(*), min(ts), max(ts)
 FROM     base JOIN groups USING (grp)
@@ -142,11 +141,6 @@ def keep_gaps(question: Question, act: Act, *, unit: Unit, clock: Clock, most: i
 def reach(question: Question, unit: Unit) -> Reach:
     """The window, its first period whole."""
     return Reach(question.window.widened(unit).first, question.window.last)
-
-
-def groups(question: Question) -> list[tuple[str, int]]:
-    """The groups that are shown, with their places; the one group of all where nothing is broken down."""
-    return [(str(label), int(place)) for label, place in question.engine.rows(_GROUPS)]
 
 
 def sizes(question: Question) -> dict[tuple[int, int], Size]:

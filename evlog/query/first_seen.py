@@ -64,6 +64,13 @@ class Past:
     remembered: bool = False
     says: str | None = None  # for the definition
 
+    @property
+    def notes(self) -> list[str]:
+        """A note where first instants in purged days are not known: later ones then pass for the first."""
+        if self.purged is None or self.remembered:
+            return []
+        return [f"who began in purged days (before {self.purged.date()}) is not remembered: see the setting remember"]
+
 
 def unfiltered(question: Question) -> Question:
     """The same question without `--where` and `--by`: whose first time is asked for is no matter of them."""

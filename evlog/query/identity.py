@@ -295,6 +295,11 @@ class Identity:
             return False
         return user == [(person,)] if user else not self._users([one])
 
+    def last_said(self, one: str) -> str | None:
+        """The user that an id was last linked to by hand; None if it never was, or was unlinked since."""
+        said = [line for line in self._lines if line.source == one]
+        return max(said, key=lambda line: (line.at, line.seq)).target if said else None
+
     def is_linked(self, one: str) -> bool:
         """Whether anything was said of an id that still holds."""
         self.whole()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import fsum
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from evlog.errors import UsageError
 from evlog.kernel.quantile import quantile
@@ -116,7 +116,7 @@ def measured(measure: Measure, rising: Sequence[float]) -> float | None:
         return len(rising) if measure == "count" else None
     if measure in _OF_NUMBERS:
         return _OF_NUMBERS[measure](rising)
-    return quantile(cast("Sequence[int]", rising), int(measure[1:]))
+    return quantile(rising, int(measure[1:]))
 
 
 _OF_NUMBERS: dict[Measure, Callable[[Sequence[float]], float]] = {

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from evlog.query import failures
 from evlog.query.ask import Reach
+from evlog.query.parts import roll_up
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from evlog.query.ask import Question
@@ -46,49 +47,19 @@ WHERE    event_type IS NOT NULL AND first >= $since
 ORDER BY events DESC, event_type
 """
 _NEW_ERRORS = """
-WITH told AS (
-         SELECT coalesce(target_id, '(none)') AS target,
-                coalesce(json_extract_string(properties, '/status'),
-                         json_extract_string(properties, '/status_code')) AS status,
-                coalesce(json_extract_string(properties, '/message'),
-                         json_extract_string(properties, '/error'),
-                         json_extract_string(properties, '/code')) AS message,
-                person, ts
-         FROM   seen
-         WHERE  CASE WHEN len($errors) > 0 THEN list_contains($errors, event_type)
-                     ELSE event_type = 'error' OR ends_with(event_type, '_error') OR coalesce(category = 'error', FALSE)
-                END)
 SELECT   target, status, message, count(*) AS events, count(DISTINCT person) AS users, min(ts) AS first
 FROM     told
+WHERE    failed
 GROUP BY target, status, message
 HAVING   first >= $since
 ORDER BY events DESC, target, status NULLS LAST, message NULLS LAST
 """
 
-_PARTS = """
-WITH done AS (
-         SELECT   person, target_id, bool_or(coalesce(ended >= began, FALSE)) AS completed
-         FROM     base
-         WHERE    began IS NOT NULL
-         GROUP BY person, target_id),
-     members AS (SELECT unnest($place) AS place, unnest($target) AS target_id, unnest($needed) AS needed),
-     each AS (
-         SELECT   place, person, count(*) FILTER (completed AND needed) AS have
-         FROM     done JOIN members USING (target_id)
-         GROUP BY place, person),
-     parts AS (SELECT unnest($part) AS place, unnest($least) AS least)
-SELECT   place,
-         count(person) AS started,
-         count(*) FILTER (have >= least) AS completed
-FROM     parts LEFT JOIN each USING (place)
-GROUP BY place
-ORDER BY place
-"""
-_PAIRS = """
+_COMPLETED = """
 SELECT   pair,
          count(DISTINCT person) FILTER (began IS NOT NULL) AS started,
          count(DISTINCT person) FILTER (ended >= began) AS completed
-FROM     base
+FROM     {base}
 GROUP BY pair
 ORDER BY pair
 """
@@ -126,23 +97,24 @@ def news(question: Question, since: datetime) -> News:
     question.keep("firsts", _ALL_TIME, params, reach=ever)
     events, users, new_users, late = question.engine.rows(_TOTALS, {"since": since})[0]
     types = question.engine.rows(_NEW_TYPES, {"since": since})
-    errors = question.rows(_NEW_ERRORS, {"since": since, "errors": list(question.scope.errors)}, reach=ever)
+    errors = question.rows(failures.TOLD + _NEW_ERRORS, {"since": since, **failures.params(question.scope)}, reach=ever)
     return News(events, users, new_users, late, tuple(types), tuple(errors))
 
 
-def parts(question: Question, asked: Sequence[Part]) -> list[tuple[Part, int, int]]:
-    """Each part, who started any of its targets, and who completed all required ones; from `base` of drop-off."""
-    members = [(n, target, target in part.required) for n, part in enumerate(asked) for target in part.targets]
-    params = {
-        "place": [place for place, _, _ in members],
-        "target": [target for _, target, _ in members],
-        "needed": [needed for _, _, needed in members],
-        "part": list(range(len(asked))),
-        "least": [max(1, len(set(part.required))) for part in asked],
-    }
-    return [(asked[place], started, completed) for place, started, completed in question.engine.rows(_PARTS, params)]
+def parts(question: Question) -> list[tuple[Part, int, int]]:
+    """Each part of the plan, who started any of its targets, and who completed all required ones; after drop-off."""
+    asked = question.scope.parts
+    if not asked:
+        return []
+    roll_up(question, table="rolled")
+    told = {place: (started, completed) for place, started, completed in _completed(question, "rolled")}
+    return [(part, *told.get(place, (0, 0))) for place, part in enumerate(asked)]
 
 
 def pairs(question: Question) -> list[tuple[int, int, int]]:
     """Each pair by its place, who started anything, and who completed it; from `base` of drop-off."""
-    return question.engine.rows(_PAIRS)
+    return _completed(question, "base")
+
+
+def _completed(question: Question, table: str) -> list[tuple[int, int, int]]:
+    return question.engine.rows(_COMPLETED.format(base=table))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from evlog.query.ask import Question
 
 _BASE = """
-CREATE TEMP TABLE base AS
+CREATE TEMP TABLE {table} AS
 WITH members AS (
          SELECT unnest($part) AS part, unnest($name) AS name, unnest($target) AS target_id,
                 unnest($required) AS required, unnest($needed) AS needed),
@@ -35,8 +35,8 @@ GROUP BY part, person
 """
 
 
-def roll_up(question: Question) -> None:
-    """Make table `base` of the kept table `fates`: a row for each person and part in place of person and target.
+def roll_up(question: Question, *, table: str = "base") -> None:
+    """Make that table of the kept table `fates`: a row for each person and part in place of person and target.
 
     Who starts one of its targets starts a part; who completes all that are required completes it.
     """
@@ -44,9 +44,10 @@ def roll_up(question: Question) -> None:
     if not parts:
         raise UsageError("the plan names no parts", hint="write them down: [parts.NAME] with targets, see docs/plan.md")
     rows = [
-        (number, part.name, target, target in part.required, len(part.required))
+        (number, part.name, target, target in part.required, len(set(part.required)))
         for number, part in enumerate(parts)
-        for target in part.targets
+        for target in dict.fromkeys(part.targets)
     ]
     names = ("part", "name", "target", "required", "needed")
-    question.engine.run(_BASE, dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+    params = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    question.engine.run(_BASE.format(table=table), params)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from evlog.query import answer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
@@ -26,18 +28,24 @@ GROUP BY day, in_range, grp, person
 """
 _BY_GROUP = "SELECT DISTINCT grp, place, person, day FROM shown WHERE active > 0"
 _OVERALL = "SELECT DISTINCT '' AS grp, 1 AS place, person, day FROM base WHERE active > 0"
-_GROUPS = "SELECT DISTINCT label AS grp, place FROM groups WHERE NOT withheld"
-_ONE_GROUP = "SELECT '' AS grp, 1 AS place"
+_PRESENT = {False: (_BY_GROUP, answer.GROUPS), True: (_OVERALL, answer.ONE_GROUP)}
+"""Who was there, and which groups there are; by whether all groups are one."""
 
-_RUNNING = """
+_SPANS = """
+CREATE TEMP TABLE IF NOT EXISTS {spans} AS
 WITH present AS ({present}),
-     spans AS (
-         SELECT grp, place, day, {stop} AS stop
-         FROM   present),
-     changes AS (
-         SELECT grp, place, day, 1 AS change FROM spans
+     followed AS (
+         SELECT grp, place, day, lead(day) OVER (PARTITION BY place, person ORDER BY day) AS next
+         FROM   present)
+SELECT   grp, place, day, next, count(*) AS persons
+FROM     followed
+GROUP BY grp, place, day, next
+"""
+_RUNNING = """
+WITH changes AS (
+         SELECT grp, place, day, persons AS change FROM {spans}
          UNION ALL
-         SELECT grp, place, stop, -1 FROM spans
+         SELECT grp, place, {stop}, -persons FROM {spans}
          UNION ALL
          SELECT grp, place, day, 0 FROM ({groups}), (SELECT unnest($days) AS day)),
      daily AS (
@@ -53,7 +61,7 @@ WHERE    day BETWEEN $first AND $last
 ORDER BY place, day
 """
 
-_USERS_END = "least(day + CAST($length AS INTEGER), lead(day) OVER (PARTITION BY place, person ORDER BY day))"
+_USERS_END = "least(day + CAST($length AS INTEGER), next)"
 _DAYS_END = "day + CAST($length AS INTEGER)"  # every active day counts for itself
 _ROLLING = _RUNNING.replace("{stop}", _USERS_END)
 _DAYS_ACTIVE = _RUNNING.replace("{stop}", _DAYS_END)
@@ -93,7 +101,7 @@ def rolling(question: Question, length: int, *, overall: bool = False) -> list[t
     Each day present covers the days up to the next day present, `length` at most: a running sum of where such spans
     begin and end counts each user once, and needs no row for each user, day and window.
     """
-    return _counted(question, _ROLLING, _over(question, length), overall=overall)
+    return _ran(question, _ROLLING, length, overall=overall)
 
 
 def overall(question: Question, length: int, rows: list[tuple[str, date, int]]) -> list[tuple[str, date, int]]:
@@ -103,13 +111,14 @@ def overall(question: Question, length: int, rows: list[tuple[str, date, int]]) 
 
 def days_active(question: Question, length: int, *, overall: bool = False) -> list[tuple[str, date, int]]:
     """Group, day, and the sum of daily users over the `length` days that end on it, for each day of the window."""
-    return _counted(question, _DAYS_ACTIVE, _over(question, length), overall=overall)
+    return _ran(question, _DAYS_ACTIVE, length, overall=overall)
 
 
 def calendar(question: Question, periods: Mapping[date, date], *, overall: bool = False) -> list[tuple[str, date, int]]:
     """Group, period, and its distinct users; `periods` says in which period each day of the window lies."""
     params = {"days": list(periods), "periods": list(periods.values())}
-    return _counted(question, _CALENDAR, params, overall=overall)
+    present, groups = _PRESENT[overall]
+    return question.engine.rows(_CALENDAR.format(present=present, groups=groups), params)
 
 
 def users(question: Question) -> int:
@@ -117,14 +126,14 @@ def users(question: Question) -> int:
     return int(question.engine.rows(_USERS)[0][0])
 
 
-def _over(question: Question, length: int) -> dict[str, Any]:
+def _ran(question: Question, sql: str, length: int, *, overall: bool) -> list[tuple[str, date, int]]:
+    """A running sum over the spans between the days that users are present: they are gathered once for all lengths."""
+    spans = "overall_spans" if overall else "spans"
+    present, groups = _PRESENT[overall]
+    question.engine.run(_SPANS.format(spans=spans, present=present))
     days = list(question.window.days)
-    return {"length": length, "days": days, "first": days[0], "last": days[-1]}
-
-
-def _counted(question: Question, sql: str, params: Mapping[str, Any], *, overall: bool) -> list[tuple[str, date, int]]:
-    present, groups = (_OVERALL, _ONE_GROUP) if overall else (_BY_GROUP, _GROUPS)
-    return question.engine.rows(sql.format(present=present, groups=groups), params)
+    params = {"length": length, "days": days, "first": days[0], "last": days[-1]}
+    return question.engine.rows(sql.format(spans=spans, groups=groups), params)
 
 
 def short_history(question: Question, length: int) -> dict[str, Any]:

@@ -26,8 +26,10 @@ class Grouped:
     withheld: int = 0
 
 
-def grouped(scope: Scope, group: Ints | None, words: Sequence[str], *, person: Ints, events: Ints) -> Grouped:
-    """The rows of each group; `group` are numbers of `words`, and a row has a person and a number of events.
+def grouped(
+    scope: Scope, group: Ints | None, words: Sequence[str], *, person: Ints, events: Ints | None = None
+) -> Grouped:
+    """The rows of each group; `group` are numbers of `words`, and a row has a person and a number of events, or is one.
 
     Those past the top are one group; one with fewer than `min_users` persons is withheld. Without `--by` (no `group`)
     all rows are one.
@@ -60,10 +62,12 @@ def _users(group: Ints, person: Ints, count: int) -> list[int]:
     return [int(users) for users in np.bincount(group[fresh], minlength=count)]
 
 
-def _sums(group: Ints, events: Ints, count: int) -> list[int]:
+def _sums(group: Ints, events: Ints | None, count: int) -> list[int]:
     """The number of events of each group."""
     import numpy as np
 
+    if events is None:
+        return [int(rows) for rows in np.bincount(group, minlength=count)]
     sums = np.zeros(count, np.int64)
     np.add.at(sums, group, events)
     return [int(total) for total in sums]

@@ -91,7 +91,8 @@ WHERE    user_id IS NOT NULL
 GROUP BY user_id
 """
 
-_NAMES = ("segments", "bases", "received", "parts")
+PARAMETERS = ("segments", "bases", "received", "parts")
+"""The names of the parameters, or variables, that stand for the files."""
 _SET = {
     "segments": "SET VARIABLE segments = $value",
     "bases": "SET VARIABLE bases = $value",
@@ -138,7 +139,7 @@ def pruned(files: Sequence[File], first: date | None, last: date | None) -> list
 
 
 def _union(hot: Sequence[Segment], cold: Sequence[Part], reference: str) -> tuple[str, dict[str, Any]]:
-    names = {name: reference.format(name) for name in _NAMES}
+    names = {name: reference.format(name) for name in PARAMETERS}
     pieces: list[str] = []
     params: dict[str, Any] = {}
     if hot:

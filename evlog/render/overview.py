@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from evlog.render import chart, curves, footer, heat, human, ranks
@@ -116,8 +117,8 @@ def _section(section: Section, style: Style, columns: int) -> list[Line]:
     """Return a section below its title; where it has nothing to show, one line says how to get it."""
     title = _TITLES[section.name]
     if section.result is None:
-        missing = clipped(section.absent, max(1, columns - len(title) - 2), style.glyphs)
-        return [(), (Ink(title, "bold"), Ink(f"  {missing}", "dim"))]
+        first, *rest = wrap(f"{title}  {escape(section.absent)}", max(columns, len(title) + 1)) or [title]
+        return [(), (Ink(title, "bold"), Ink(first.removeprefix(title), "dim")), *(plain(line, "dim") for line in rest)]
     return _DRAWN[section.name](section.result, title, style, columns)
 
 

@@ -39,19 +39,21 @@ COLUMNS = (
 _ACT = "coalesce(list_position($acts, event_type), 0)"
 _TYPES = "SELECT DISTINCT event_type FROM seen ORDER BY event_type"
 _RULE = (
-    "opens: a user, a target and a session in which it was opened, however often; "
-    "interactions: all with that target in that session; median: of an open; {}"
+    "opens: events of users in the range that open the target; interactions: those there of the same user with the "
+    "same target in a session with such an open; per_open: interactions / opens; "
+    "median: of a user, target and session with an open; {}"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Opens:
-    """Each (person, target, session) with an open; columns of equal length."""
+class _Opened:
+    """Each (person, target, session) with an open in the range; columns of equal length."""
 
     person: Ints
     pair: Ints
     target: Ints
     kind: Ints
+    opens: Ints
     interactions: Ints
     group: Ints | None
 
@@ -63,7 +65,7 @@ def report(
     interact: Annotated[str | None, "event type that counts"] = None,
     timeout: Annotated[str | None, "a longer gap ends a session that has no id; none: no gap does"] = "30m",
 ) -> Result:
-    """Opens of each target, and the interactions with it, in the sessions that begin in the window."""
+    """Opens of each target, and the interactions with it in the sessions that open it."""
     pairs = _pairs(question, open, interact)
     rule = sessions.Rule(sessions.timeout(timeout))
     texts = {"target": "coalesce(target_id, '(none)')", "kind": "coalesce(target_type, '')"}
@@ -80,7 +82,7 @@ def report(
         found.group,
         visits.words.get("grp", ()),
         person=found.person,
-        events=found.interactions + 1,
+        events=found.opens + found.interactions,
     )
     rows = [row for label, held in groups.groups for row in _rows(label, visits, found, held)]
     kept = answer.large_enough(question, rows, users=6)
@@ -119,42 +121,33 @@ def _pairs(question: Question, opens: str | None, interact: str | None) -> list[
     return pairs
 
 
-def _found(question: Question, visits: Visits) -> _Opens:
-    """The opens of the sessions that begin in the window."""
+def _found(question: Question, visits: Visits) -> _Opened:
+    """What was opened in the range, and how often it was opened and interacted with there."""
     import numpy as np
 
-    rows = _acts(question, visits)
-    target, kind, act = (visits.columns[name][rows] for name in ("target", "kind", "act"))
-    pair, interacts = (act - 1) // 2, act % 2 == 0
-    keys = (pair, kind, target, visits.session[rows])  # a session has one person
-    order = np.lexsort(keys)
-    rows, interacts = rows[order], interacts[order]
-    fresh = np.ones(len(rows), bool)
-    fresh[1:] = False
-    for key in keys:
-        fresh[1:] |= key[order][1:] != key[order][:-1]
-    unit = np.cumsum(fresh) - 1
-    first = np.unique(unit[~interacts], return_index=True)
-    opened = rows[~interacts][first[1]]
-    counts = np.bincount(unit[interacts], minlength=int(fresh.sum()))[first[0]]
-    act = (visits.columns["act"][opened] - 1) // 2
-    group = visits.columns["grp"][opened] if "grp" in visits.columns else None
-    return _Opens(
-        visits.person[opened], act, visits.columns["target"][opened], visits.columns["kind"][opened], counts, group
+    from evlog.kernel.columns import numbered
+
+    window, act = question.window, visits.columns["act"]
+    rows = np.flatnonzero((act > 0) & (visits.session >= 0) & visits.within(window.first, window.last))
+    pair, kind, target = (act - 1) // 2, visits.columns["kind"], visits.columns["target"]
+    keys = (pair, kind, target, visits.session)  # a session has one person
+    rows = rows[np.lexsort(tuple(key[rows] for key in keys))]
+    unit, opens = numbered(*(key[rows] for key in keys)), act[rows] % 2 == 1
+    units = int(unit[-1]) + 1 if len(unit) else 0
+    opened, first = np.unique(unit[opens], return_index=True)
+    at = rows[opens][first]
+    return _Opened(
+        person=visits.person[at],
+        pair=pair[at],
+        target=target[at],
+        kind=kind[at],
+        opens=np.bincount(unit[opens], minlength=units)[opened],
+        interactions=np.bincount(unit[~opens], minlength=units)[opened],
+        group=visits.columns["grp"][at] if "grp" in visits.columns else None,
     )
 
 
-def _acts(question: Question, visits: Visits) -> Ints:
-    """The opens and interactions in sessions that begin in the window, as they came."""
-    import numpy as np
-
-    runs = visits.runs()
-    begun = visits.within(question.window.first, question.window.last, day=visits.day[runs.first])
-    at = np.flatnonzero((visits.columns["act"] > 0) & (visits.session >= 0))
-    return at[begun[visits.session[at]]]
-
-
-def _rows(label: str, visits: Visits, found: _Opens, held: Ints) -> Iterable[tuple[Any, ...]]:
+def _rows(label: str, visits: Visits, found: _Opened, held: Ints) -> Iterable[tuple[Any, ...]]:
     """A row for each target of one group, most opens first."""
     import numpy as np
 
@@ -170,16 +163,16 @@ def _rows(label: str, visits: Visits, found: _Opens, held: Ints) -> Iterable[tup
     return [row[:-1] for row in sorted(rows, key=lambda row: (-row[2], -row[3], row[1], row[-2] or "", row[-1]))]
 
 
-def _numbers(found: _Opens, held: Ints) -> tuple[Any, ...]:
-    """Opens, interactions, their mean and median, and users."""
+def _numbers(found: _Opened, held: Ints) -> tuple[Any, ...]:
+    """Opens, interactions, their ratio, the median of interactions, and users."""
     import numpy as np
 
-    rising = sorted(found.interactions[held].tolist())
-    mean = sum(rising) / len(rising) if rising else None
-    return len(rising), sum(rising), mean, quantile(rising, 50), len(np.unique(found.person[held]))
+    opens, rising = int(found.opens[held].sum()), sorted(found.interactions[held].tolist())
+    ratio = sum(rising) / opens if opens else None
+    return opens, sum(rising), ratio, quantile(rising, 50), len(np.unique(found.person[held]))
 
 
-def _summary(found: _Opens) -> dict[str, Any]:
+def _summary(found: _Opened) -> dict[str, Any]:
     import numpy as np
 
     names = ("opens", "interactions", "per_open", "median", "users")

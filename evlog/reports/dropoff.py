@@ -19,8 +19,7 @@ HELP = "who starts a target and does not complete it, worst first"
 _FATES = """
 CREATE TEMP TABLE fates AS
 SELECT   pair, target_type, target_id, person,
-         coalesce(arg_min(grp, (ts, seq)) FILTER (starts AND in_range),
-                  arg_min(grp, (ts, seq)) FILTER (completes AND in_range)) AS grp,
+         {grp} AS grp,
          count(*) AS events,
          min(ts) FILTER (starts AND in_range) AS began,
          min(ts) FILTER (starts AND earlier) IS NOT NULL AS began_earlier,
@@ -33,6 +32,9 @@ WHERE    person IS NOT NULL
 GROUP BY pair, target_type, target_id, person
 HAVING   began IS NOT NULL OR ended_in_range
 """
+_GROUP = """coalesce(arg_min(grp, (ts, seq)) FILTER (starts AND in_range),
+                  arg_min(grp, (ts, seq)) FILTER (completes AND in_range))"""
+_ONE_GROUP = "''"  # spares the search for the first of each
 _BASE = "CREATE TEMP VIEW base AS FROM fates"
 _TARGETS = """
 WITH known AS (SELECT *, began IS NOT NULL AND coalesce(ended >= began, FALSE) AS done FROM shown)
@@ -101,7 +103,8 @@ def report(
         raise UsageError(f"--parts and --like {like} exclude each other", hint="give one of them")
     asked = pairs.asked(question, start, complete, abandon_after=abandon_after)
     pairs.keep(question, asked, target_type=target_type)
-    question.engine.run(_FATES, {"cut": cut, "as_of": question.window.as_of})
+    fates = _FATES.format(grp=_ONE_GROUP if question.scope.by is None else _GROUP)
+    question.engine.run(fates, {"cut": cut, "as_of": question.window.as_of})
     if parts:
         roll_up(question)
     else:

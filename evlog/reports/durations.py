@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
 from evlog.kernel.quantile import quantile
-from evlog.query import answer, groups, pairs, where
+from evlog.query import answer, pairs, where
 from evlog.query.ask import Reach
+from evlog.query.ranked import grouped
 from evlog.query.result import Column
 from evlog.window import limit
 
@@ -239,9 +240,10 @@ def _tables(question: Question, log: _Log) -> tuple[list[tuple[Any, ...]], dict[
     targets = question.engine.rows(_TARGETS)
     names = [name for (name,) in question.engine.rows(_NAMES)]
     counting = np.flatnonzero(_counting(log))
-    shown, withheld = groups.ranked(question.scope, names, log.label[counting], log.who[counting])
-    rows: list[tuple[Any, ...]] = []
-    for name, members in shown:
+    label = None if question.scope.by is None else log.label[counting]
+    groups = grouped(question.scope, label, names, person=log.who[counting])
+    rows, withheld = list[tuple[Any, ...]](), groups.withheld
+    for name, members in groups.groups:
         mine = list(_by_place(log, counting[members]))
         kept = [(place, at) for place, at in mine if len(np.unique(log.who[at])) >= question.scope.min_users]
         withheld += len(mine) - len(kept)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
-from evlog.query import answer, presence
+from evlog.query import answer, failures, presence
 from evlog.query.result import Column
 
 if TYPE_CHECKING:
@@ -17,32 +17,14 @@ HELP = "errors by target, status and message, and the error rate of each target"
 EXAMPLE = "evlog report errors --days 30"
 
 _BASE = """
-WITH told AS (
-         SELECT *,
-                CASE WHEN len($errors) > 0 THEN list_contains($errors, event_type)
-                     ELSE event_type = 'error' OR ends_with(event_type, '_error') OR coalesce(category = 'error', FALSE)
-                END AS failed,
-                len($requests) = 0 OR list_contains($requests, event_type) AS counted,
-                json_extract_string(properties, '/code') AS code,
-                coalesce(regexp_full_match(code, '[0-9]+'), FALSE) AS numeric,
-                coalesce(json_extract_string(properties, '/status'),
-                         json_extract_string(properties, '/status_code'),
-                         CASE WHEN numeric THEN code END) AS status,
-                coalesce(json_extract_string(properties, '/message'),
-                         json_extract_string(properties, '/error'),
-                         CASE WHEN NOT numeric THEN code END) AS message
-         FROM   seen)
-SELECT   coalesce(target_id, '(none)') AS target,
-         failed,
-         CASE WHEN failed THEN status END AS status,
-         CASE WHEN failed THEN message END AS message,
+SELECT   target, failed, status, message,
          CASE WHEN $per_day THEN day END AS day,
          grp, person, in_range,
          count(*) AS events,
          count(*) FILTER (userless) AS userless,
          count(*) FILTER (active) AS active,
-         count(*) FILTER (counted) AS counted,
-         max(ts) AS last
+         count(*) FILTER (len($requests) = 0 OR list_contains($requests, event_type)) AS counted,
+         max(ts) FILTER (failed) AS last
 FROM     told
 GROUP BY ALL
 """
@@ -121,8 +103,8 @@ def report(
 ) -> Result:
     """Errors of each kind, or of each day, and the rate of all errors of the target, or of the day."""
     requests = _requests(question, base)
-    params = {"errors": list(question.scope.errors), "requests": list(requests), "per_day": per_day}
-    question.keep("base", _BASE, params)
+    params = {**failures.params(question.scope), "requests": list(requests), "per_day": per_day}
+    question.keep("base", failures.TOLD + _BASE, params)
     withheld = answer.group(question)
     found = _days(question) if per_day else _kinds(question)
     kept = found if per_day else answer.large_enough(question, found, users=5)

@@ -89,13 +89,7 @@ def _groups(question: Question, visits: Visits) -> Grouped:
 
     held = np.flatnonzero(visits.within(question.window.first, question.window.last))
     group = visits.columns["grp"][held] if "grp" in visits.columns else None
-    found = grouped(
-        question.scope,
-        group,
-        visits.words.get("grp", ()),
-        person=visits.person[held],
-        events=np.ones(len(held), np.int64),
-    )
+    found = grouped(question.scope, group, visits.words.get("grp", ()), person=visits.person[held])
     return type(found)(tuple((label, held[rows]) for label, rows in found.groups), found.withheld)
 
 

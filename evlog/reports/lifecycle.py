@@ -44,8 +44,6 @@ FROM   first_seen JOIN calendar USING (day)
 """
 _BY_GROUP = "SELECT DISTINCT grp, place, person, number FROM shown WHERE active > 0"
 _OVERALL = "SELECT DISTINCT '' AS grp, 1 AS place, person, number FROM base WHERE active > 0"
-_GROUPS = "SELECT DISTINCT label AS grp, place FROM groups WHERE NOT withheld"
-_ONE_GROUP = "SELECT '' AS grp, 1 AS place"
 _COUNTED = """
 WITH present AS ({present}),
      known AS (
@@ -106,7 +104,7 @@ def report(
         complete=question.window.over(periods.last_day(begins[-1], period)),
         partial=[number for number, row in enumerate(rows) if not _over(question, row[1], period)],
         partial_means="still running: too many count as dormant",
-        notes=_notes(question, first_of, period),
+        notes=[*_notes(question, first_of, period), *past.notes],
     )
 
 
@@ -122,7 +120,7 @@ def _beginnings(question: Question, first_of: str | None) -> Past:
 
 
 def _rows(question: Question, begins: Sequence[date], *, overall: bool) -> list[tuple[Any, ...]]:
-    present, groups = (_OVERALL, _ONE_GROUP) if overall else (_BY_GROUP, _GROUPS)
+    present, groups = (_OVERALL, answer.ONE_GROUP) if overall else (_BY_GROUP, answer.GROUPS)
     sql = _COUNTED.format(present=present, groups=groups)
     found = question.engine.rows(sql, {"numbers": list(range(len(begins)))})
     return [(group, begins[number], *counts) for group, number, *counts in found]

@@ -134,16 +134,8 @@ def _rows(question: Question, visits: Visits, steps: _Steps) -> tuple[list[tuple
 
     Without a break-down, `--top` keeps the most frequent rows.
     """
-    import numpy as np
-
     scope = question.scope
-    groups = grouped(
-        scope,
-        steps.group,
-        visits.words.get("grp", ()),
-        person=steps.person,
-        events=np.ones(len(steps.person), np.int64),
-    )
+    groups = grouped(scope, steps.group, visits.words.get("grp", ()), person=steps.person)
     found = [row for label, held in groups.groups for row in _counted(label, visits, steps, held)]
     kept = answer.large_enough(question, found, users=5)
     withheld = groups.withheld + len(found) - len(kept)

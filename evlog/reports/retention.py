@@ -76,7 +76,7 @@ def report(
     withheld = answer.group(question)
     sheet = _Sheet(question, asked, begins, past)
     overall = sheet.rows("", sheet.everywhere)
-    shown = [row for label, place in cohorts.groups(question) for row in sheet.rows(label, (place,))]
+    shown = [row for label, place in answer.groups(question) for row in sheet.rows(label, (place,))]
     kept = [row for row in shown if row.size or not hide_empty]
     rates = cells.averages(overall, base, average)
     return answer.result(
@@ -110,7 +110,7 @@ def report(
             if not question.window.over(calendar.last_day(row.cohort, asked.unit))
             or (partial and any(cell.begun and not cell.known for cell in row.cells))
         ],
-        notes=_notes(question, asked, past),
+        notes=[*_notes(question, asked, past), *(past.notes if cohort == "first-ever" else [])],
     )  # fmt: skip
 
 

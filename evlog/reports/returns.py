@@ -59,7 +59,6 @@ FROM     base JOIN groups USING (grp) LEFT JOIN came USING (person)
 GROUP BY place, day, days
 ORDER BY place, day, days NULLS LAST
 """
-_GROUPS = "SELECT DISTINCT label, place FROM groups WHERE NOT withheld ORDER BY place"
 _READ = "SELECT count(*), count(*) FILTER (userless AND in_range) FROM seen"
 _Found = tuple[int, date, int | None, int]
 
@@ -86,7 +85,7 @@ def report(
         each[one[0], one[1]].append(one)
     rows = [
         (label, day, *_figures(question, days, each[place, day]))
-        for label, place in question.engine.rows(_GROUPS)
+        for label, place in answer.groups(question)
         for day in question.window.days
     ]
     overall = _figures(question, days, found)

@@ -20,12 +20,12 @@ EXAMPLE = "evlog report revisions --target-type exercise --days 30"
 _UNVERSIONED = "CAST(NULL AS DOUBLE)"
 _BASE = """
 WITH wanted AS (
-         SELECT unnest($types) AS event_type, unnest($only) AS only_type)
+         SELECT unnest($submits) AS event_type, unnest($only) AS only_type)
 SELECT coalesce(target_id, '(none)') AS target_id, target_type, person, grp, ts, seq, userless, in_range,
        1 AS events,
        {version} AS version
 FROM   seen
-WHERE  list_contains($types, event_type)
+WHERE  list_contains($submits, event_type)
        AND ($target_type IS NULL OR target_type = $target_type)
        AND EXISTS (
            FROM  wanted
@@ -88,10 +88,8 @@ def report(
     """For each target, who submitted it, how often, and who did so again."""
     wanted = _wanted(question, event)
     least = limit(min_gap or "none") or timedelta(0)
-    version, params = (
-        where.number_sql(where.path(version_field), "version") if version_field else ("CAST(NULL AS DOUBLE)", {})
-    )
-    types = {"types": [name for name, _ in wanted], "only": [kind or "" for _, kind in wanted]}
+    version, params = where.number_sql(where.path(version_field), "version") if version_field else (_UNVERSIONED, {})
+    types = {"submits": [name for name, _ in wanted], "only": [kind or "" for _, kind in wanted]}
     question.keep("base", _BASE.format(version=version), {**params, **types, "target_type": target_type})
     withheld = answer.group(question)
     found = question.engine.rows(_MINE.format(rows="shown") + _TARGETS, {"least": least})
@@ -104,16 +102,16 @@ def report(
         rows=rows,
         rule=_rule(version_field, least),
         options={
-            "events": types["types"],
+            "events": types["submits"],
             "target_type": target_type,
             "min_gap": least,
             "version_field": version_field,
         },
         summary=_summary(question, least),
         kinds={"revision_rate": "rate", "mean_revisions": "number"},
-        definition={"submissions": ", ".join(types["types"])},
+        definition={"submissions": ", ".join(types["submits"])},
         withheld=withheld + len(found) - len(kept),
-        notes=_unfitted(question, types["types"], version_field),
+        notes=_unfitted(question, types["submits"], version_field),
     )
 
 

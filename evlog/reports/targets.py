@@ -16,15 +16,21 @@ HELP = "events, users and mean properties of each target, most used first"
 EXAMPLE = "evlog report targets --target-type tool --avg items_count --avg duration_ms --days 30"
 
 _BASE = """
-WITH valued AS (
+WITH judged AS (
          SELECT *,
                 (target_type IS NOT NULL OR target_id IS NOT NULL)
                 AND ($target_type IS NULL OR coalesce(target_type = $target_type, FALSE))
-                AND (len($uses) = 0 OR list_contains($uses, event_type)) AS used,
+                AND (len($uses) = 0 OR list_contains($uses, event_type)) AS used
+         FROM   seen),
+     uses AS (
+         SELECT * REPLACE (CASE WHEN used THEN properties END AS properties,
+                           CASE WHEN used THEN context END AS context),
                 CASE WHEN used THEN target_type END AS kind,
                 CASE WHEN used THEN coalesce(target_id, '(none)') END AS target
-                {values}
-         FROM   seen)
+         FROM   judged),
+     valued AS (
+         SELECT *{values}
+         FROM   uses)
 SELECT   used, kind, target, grp, person, in_range,
          count(*) AS events,
          count(*) FILTER (userless) AS userless,

@@ -76,10 +76,20 @@ def merged(many: Iterable[Ids]) -> Ids:
 
 def without(ids: Ids, event_ids: Iterable[str]) -> Ids:
     """The entries of all events but those with these ids."""
-    gone = entries(b"".join(xxhash.xxh3_128_digest(name.encode()) + bytes(8) for name in event_ids))
-    same, other = stored_already(ids, arranged(gone))
-    keep = ~(same | other)
+    keep = ~_among(ids, event_ids)
     return Ids(*(column[keep] for column in ids))
+
+
+def only(ids: Ids, event_ids: Iterable[str]) -> Ids:
+    """The entries of the events with these ids."""
+    keep = _among(ids, event_ids)
+    return Ids(*(column[keep] for column in ids))
+
+
+def _among(ids: Ids, event_ids: Iterable[str]) -> NDArray[np.bool_]:
+    named = entries(b"".join(xxhash.xxh3_128_digest(name.encode()) + bytes(8) for name in event_ids))
+    same, other = stored_already(ids, arranged(named))
+    return same | other
 
 
 def chunks(ids: Ids) -> list[bytes]:
@@ -100,6 +110,19 @@ def load(path: Path) -> Ids:
     finally:
         os.close(fd)
     return Ids(columns[0], columns[1], columns[2])
+
+
+def former_name(day: date) -> str:
+    """The file of the entries that events of a day had before an erasure renamed them, among the tombstones."""
+    return f"{day}.ids"
+
+
+def former(store: Store, day: date) -> list[Ids]:
+    """The entries of events of a day under ids that an erasure took from them; they are duplicates still."""
+    try:
+        return [load(store.tombstones / former_name(day))]
+    except FileNotFoundError:
+        return []
 
 
 def repeats(ids: Ids) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -172,7 +195,7 @@ class Index:
 
     def known(self, day: date) -> list[Ids]:
         """The sorted arrays that hold the ids of a partition; certain only under the commit lock."""
-        return self._of(self.store.ids(day))
+        return [*self._of(self.store.ids(day)), *former(self.store, day)]
 
     def quarantined(self) -> list[Ids]:
         """The sorted arrays that hold the hashes of the lines in quarantine."""
