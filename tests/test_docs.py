@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
+from evlog import reports
 from evlog.cli.app import Group, root
 from evlog.cli.call import Call
 from evlog.cli.table import COMMANDS
@@ -183,3 +184,28 @@ def test_no_file_names_the_place_where_it_was_written() -> None:
     for path in found:
         text = path.read_bytes().decode("utf-8", "replace")
         assert not [word for word in ELSEWHERE if word in text], path
+
+
+def test_each_report_has_its_place_on_the_page_of_reports() -> None:
+    page = (ROOT / "docs" / "reports.md").read_text("utf-8")
+    told = {name for text in re.findall(r"`([^`]+)`", page) for name in re.split(r"[ ,]+", text)[:1]}
+    assert set(reports.names()) <= told
+    flags = {
+        f"--{option.name.rstrip('_').replace('_', '-')}" for name in reports.names() for option in reports.options(name)
+    }
+    asked = {
+        f"--{name}"
+        for name in (
+            "tz",
+            "week-start",
+            "as-of",
+            "include-anon",
+            "active-events",
+            "by",
+            "min-users",
+            "plot",
+            "since",
+            "help",
+        )
+    }
+    assert set(re.findall(r"--[a-z][a-z0-9-]*", page)) <= flags | asked
