@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from evlog.query.where import Condition
 
 ABSENT = "(none)"  # the group of events that lack the key
+OTHER = "(other)"  # all groups past the top, counted anew
 GROUPS = "SELECT DISTINCT label AS grp, place FROM groups WHERE NOT withheld"
 """The groups that are shown, once `group` has told them."""
 ONE_GROUP = "SELECT '' AS grp, 1 AS place"
@@ -208,7 +209,7 @@ def _ungrouped(question: Question, rows: Sequence[tuple[Any, ...]]) -> list[str]
     """A note where no event has the key of the break-down: it may be misspelt."""
     if question.scope.by is None or {row[0] for row in rows} != {ABSENT}:
         return []
-    return [f"no event has {question.scope.by}: all are {ABSENT}"]
+    return [f"all are {ABSENT}: no event that counts has {question.scope.by}"]
 
 
 def _withheld(question: Question, count: int) -> list[str]:

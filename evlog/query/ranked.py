@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evlog.query import answer
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from evlog.query.scope import Scope
 
     Ints = NDArray[np.int64]
-
-OTHER = "(other)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def grouped(
     top = len(present) if scope.top is None else scope.top
     place = np.zeros(len(words), np.int64)
     place[present] = np.minimum(np.arange(len(present)), top)
-    labels = [words[number] for number in present[:top]] + [OTHER] * bool(present[top:])
+    labels = [words[number] for number in present[:top]] + [answer.OTHER] * bool(present[top:])
     order = np.argsort(place[group], kind="stable")
     cuts = np.cumsum(np.bincount(place[group], minlength=len(labels)))[:-1]
     rows = np.split(order, cuts) if labels else []

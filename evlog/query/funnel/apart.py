@@ -8,7 +8,8 @@ import numpy as np
 
 from evlog.kernel.funnel import Log, attempts, folded
 from evlog.kernel.rules import Rules
-from evlog.query.funnel.groups import OTHER, Group
+from evlog.query import answer
+from evlog.query.funnel.groups import Group
 from evlog.query.funnel.rows import Bars, rate
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Apart:
         ranked = sorted(values, key=lambda number: (-sizes[number], names[number]))
         top = len(ranked) if scope.top is None else scope.top
         parts = [(names[number], [number]) for number in ranked[:top]]
-        parts += [(OTHER, ranked[top:])] if ranked[top:] else []
+        parts += [(answer.OTHER, ranked[top:])] if ranked[top:] else []
         found = [(name, held, self.of(held, absent)) for name, held in parts]
         return [(Group(name, tuple(held), self._users(rows) < scope.min_users), rows) for name, held, rows in found]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evlog.kernel.attribution import attributed
+from evlog.query import answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from evlog.query.funnel.entrants import Entrants, Run
 
     Ints = NDArray[np.int64]
-
-OTHER = "(other)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Breakdown:
         top = len(ranked) if self.question.scope.top is None else self.question.scope.top
         groups = [Group(self.names[number], (number,)) for number in ranked[:top]]
         if ranked[top:]:
-            groups.append(Group(OTHER, tuple(ranked[top:])))
+            groups.append(Group(answer.OTHER, tuple(ranked[top:])))
         self.groups = tuple(groups)
         told = self.told(run)
         small = [self._users(run, entrants) < self.question.scope.min_users for _, entrants in told.groups]
