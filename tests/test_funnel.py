@@ -325,3 +325,14 @@ def test_every_option_counts_as_trying_every_chain_does(events, q, cold):
 def flat(row):
     """The row with its histogram opened."""
     return (*row[:-1], *row[-1]) if isinstance(row[-1], list) else tuple(row)
+
+
+def test_more_than_anybody_would_wait_for_is_refused(monkeypatch):
+    """In any order with a step window every set of steps must be tried."""
+    monkeypatch.setattr("evlog.kernel.effort._LEAST", 0)
+    monkeypatch.setattr("evlog.kernel.effort._EACH", 0)
+    log = "\n".join(f"2026-03-03 10:{n:02} ann {kind}" for n, kind in enumerate("abcab"))
+    asked = {"steps": ("a|b", "b|c", "a|c"), "order": "any"}
+    assert users(told(log, **asked)) == [1, 1, 1]
+    with pytest.raises(UsageError, match="too many sets of steps"):
+        told(log, step_window="1h", **asked)

@@ -13,7 +13,7 @@ from evlog.kernel.attribution import attributed
 from evlog.kernel.funnel import Log, attempts, last_entries
 from evlog.kernel.quantile import quantile
 from evlog.kernel.rules import FOREVER, Rules
-from evlog.kernel.tied import assigned, attempt, longest_run
+from evlog.kernel.tied import assigned, longest_run
 
 TIES = ("step", "strict", "seq")
 
@@ -87,12 +87,10 @@ def test_any_log_has_the_chains_that_search_finds(log, window, ties):
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 15)), max_size=40, unique_by=lambda event: event[0]))
-def test_both_roads_agree_where_no_two_events_are_tied(events):
+def test_ties_mean_nothing_where_no_two_events_are_tied(events):
     events = sorted(events)
-    ts, fills = [ts for ts, _ in events], [mask for _, mask in events]
     for window in (None, 0, 7, 20):
-        exact = tuple(attempt(ts, fills, steps=4, window=FOREVER if window is None else window))
-        assert all(chains([events], 4, window=window, ties=ties) == [exact] for ties in TIES)
+        assert len({tuple(chains([events], 4, window=window, ties=ties)) for ties in TIES}) == 1
 
 
 # Name, log in order of arrival (a letter an event type), steps, window, then the levels with ties step, strict and seq.

@@ -7,7 +7,8 @@ events of one instant, the one that arrived first.
 
 Three roads give the same answer. `swept` (in order) and `gathered` (in any order) take all persons at once, a step at
 a time, and know the rules most asked for. `search` takes one person at a time and knows all rules: it gets the persons
-and the rules that the others do not know.
+and the rules that the others do not know. In any order it lets a matching slide over the person's instants (`slid`) and
+looks at every set of steps only where exclusions or a window for each step decide.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evlog.kernel.columns import Attempts, Log, entering, graced, numbered, taken
+from evlog.kernel.effort import TooManyWays, allowed
 from evlog.kernel.folded import folded
 from evlog.kernel.gathered import gathered
 from evlog.kernel.moments import Own, moments
@@ -34,11 +36,15 @@ if TYPE_CHECKING:
 
 _ROUNDS = 20  # of one attempt each; who makes more is searched: a pass over all rows for each would be slow
 
-__all__ = ["Attempts", "Log", "attempts", "folded", "graced", "last_entries"]
+__all__ = ["Attempts", "Log", "TooManyWays", "attempts", "folded", "graced", "last_entries"]
 
 
 def attempts(log: Log, rules: Rules) -> Attempts:
-    """The attempts of everyone in the log who began one (metrics §7.4, §7.5, §7.13)."""
+    """The attempts of everyone in the log who began one (metrics §7.4, §7.5, §7.13).
+
+    In any order with exclusions or a window for each step, `TooManyWays` is raised where the sets of steps that would
+    have to be looked at are too many.
+    """
     log = graced(log, rules)
     if rules.remove and rules.exclusions:
         return _untainted(_found(log, replace(rules, exclusions=())), log, rules)
@@ -117,7 +123,7 @@ def _plain(rules: Rules) -> bool:
     """
     roomy = rules.step_window >= FOREVER
     if rules.order == "any":
-        return roomy and rules.ties != "strict"
+        return rules.step_window >= rules.window and rules.ties != "strict"
     return rules.attempt == "best" or (rules.order == "ordered" and roomy)
 
 
@@ -130,9 +136,10 @@ def _one_by_one(log: Log, rows: Ints, rules: Rules) -> Attempts:
     person: list[int] = []
     chains: list[tuple[int, ...]] = []
     filled: list[tuple[int, ...]] = []
+    effort = allowed(len(rows))
     for name, (begin, end) in zip(who.tolist(), pairwise(bounds), strict=True):
         ts, fills, *others = (None if c is None else c[begin:end] for c in columns)
-        for places, steps in searched(moments(Own(ts or [], fills or [], *others), rules), rules):
+        for places, steps in searched(moments(Own(ts or [], fills or [], *others), rules), rules, effort):
             person.append(name)
             chains.append(tuple(begin + place for place in places))
             filled.append(steps)

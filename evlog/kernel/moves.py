@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from evlog.kernel.effort import Effort
 from evlog.kernel.tied import assigned, longest_run
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ class Moves(Protocol):
         """The same states, each with its preferred move: the first to arrive, then the lowest steps."""
 
 
-def moves(rules: Rules) -> Moves:
-    """The moves of the rules."""
-    return AnyOrder(rules) if rules.order == "any" else InOrder(rules)
+def moves(rules: Rules, effort: Effort | None = None) -> Moves:
+    """The moves of the rules; in any order they raise `TooManyWays` when the effort is spent."""
+    return AnyOrder(rules, effort or Effort()) if rules.order == "any" else InOrder(rules)
 
 
 class InOrder:
@@ -100,7 +101,8 @@ def _first(moment: Moment, step: int) -> int:
 class AnyOrder:
     """Whatever step comes: distinct events for distinct steps. The chain begins with an event that may open it."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, effort: Effort) -> None:
+        self.effort = effort
         self.steps = rules.steps
         self.ties = rules.ties
         self.share = rules.share
@@ -108,6 +110,7 @@ class AnyOrder:
 
     def reached(self, moment: Moment, state: int) -> Iterable[int]:
         """The states that the instant leads to."""
+        self.effort.spend(1)
         if not moment.any & ~state:
             return ()
         if state and len(moment.masks) == 1 and not self.share:
@@ -144,12 +147,14 @@ class AnyOrder:
         if self.ties == "strict":
             found: dict[int, Taken] = {}
             for place, mask in events:
+                self.effort.spend(len(begun))
                 _keep(found, _one_more(begun, place, mask))
             return found
         held = dict(begun)
         for place, mask in self._needed(events):
             fresh = _one_more(held, place, mask)
             while fresh:
+                self.effort.spend(len(held) + len(fresh))
                 _keep(held, fresh)
                 fresh = _one_more(fresh, place, mask) if self.share else {}
         return {state: taken for state, taken in held.items() if state not in begun}

@@ -4,20 +4,25 @@
 there to find which one it is. What is kept of the chains that hold one state is only what a later event can ask of
 them: the latest start if the window is limited, the latest step if the time between steps is, and where both are, all
 pairs of which none is later in both. Everything else a chain may still do depends on its state alone: exclusions on
-how many steps it holds, strict order on nothing but its being alive. `greedy` is one pass along a start.
+how many steps it holds, strict order on nothing but its being alive. In any order the states are all sets of steps: how
+many may be looked at is limited, and where only the window counts `slid` needs none. `_greedily` is one pass along a
+start.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from evlog.kernel.moves import NOTHING, moves
+from evlog.kernel.effort import MOST, TooManyWays
+from evlog.kernel.moves import NOTHING, InOrder, moves
 from evlog.kernel.rules import FOREVER
+from evlog.kernel.slid import slid
+from evlog.kernel.together import Together, openers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evlog.kernel.effort import Effort
     from evlog.kernel.moments import Moment
     from evlog.kernel.moves import Moves, Taken
     from evlog.kernel.rules import Rules
@@ -34,12 +39,22 @@ class _Suffix(NamedTuple):
     steps: tuple[int, ...]
 
 
-def searched(instants: Sequence[Moment], rules: Rules) -> list[Taken]:
-    """The attempts of one person: places and steps of each; none without an event to begin with."""
-    if rules.attempt == "best":
-        found = _best(instants, rules)
-        return [found] if found[0] else []
-    return _greedily(instants, rules)
+def searched(instants: Sequence[Moment], rules: Rules, effort: Effort | None = None) -> list[Taken]:
+    """The attempts of one person: places and steps of each; none without an event to begin with.
+
+    Raises `TooManyWays` where every set of steps would have to be looked at and `effort` is spent.
+    """
+    if rules.attempt != "best":
+        return _greedily(instants, rules)
+    found = slid(instants, rules) if _slides(instants, rules) else _best(instants, rules, effort)
+    return [found] if found[0] else []
+
+
+def _slides(instants: Sequence[Moment], rules: Rules) -> bool:
+    """Whether any order is asked for, and nothing but the window limits it."""
+    if rules.order != "any" or rules.step_window < rules.window:
+        return False
+    return not (rules.exclusions and any(moment.hit for moment in instants))
 
 
 def dead(hit: int, level: int, reached: int, rules: Rules) -> bool:
@@ -50,9 +65,9 @@ def dead(hit: int, level: int, reached: int, rules: Rules) -> bool:
     )
 
 
-def _best(instants: Sequence[Moment], rules: Rules) -> Taken:
+def _best(instants: Sequence[Moment], rules: Rules, effort: Effort | None) -> Taken:
     """The deepest chain, the earliest complete of those, and so on (see `funnel`)."""
-    way = moves(rules)
+    way = moves(rules, effort)
     level, end, states = _furthest(instants, way, rules)
     if not level:
         return NOTHING
@@ -83,6 +98,8 @@ def _furthest(instants: Sequence[Moment], way: Moves, rules: Rules) -> tuple[int
         for reached, front in fresh.items():
             held[reached] = _foremost(held.get(reached, []) + front, rules)
         known.update(fresh)
+        if len(known) > MOST:
+            raise TooManyWays
     return level, end, sorted(known)
 
 
@@ -173,52 +190,76 @@ def _preceded(later: dict[int, tuple[int, _Suffix]], moment: Moment, rules: Rule
     return {state: later[state] for state, at in levels.items() if not dead(moment.hit, at, at, rules)}
 
 
-@dataclass(slots=True)
-class _Walk:
-    """An attempt on its way: its start, its latest step, and the moves that fill as many steps at the same instants."""
+class _Walk(Protocol):
+    """An attempt on its way."""
 
     start: int
-    latest: int
-    held: dict[int, Taken]
-    over: bool = False
+    latest: int  # the instant of its latest step
 
     @property
     def level(self) -> int:
-        return next(iter(self.held)).bit_count()
+        """How many steps it has."""
 
     @property
     def taken(self) -> Taken:
-        return min(self.held.values())
+        """Its places, and the steps they fill."""
+
+    def advanced(self, moment: Moment) -> bool:
+        """Whether it took something from the instant: as many steps as it could."""
+
+
+class _Run:
+    """An attempt that goes step after step."""
+
+    __slots__ = ("_way", "latest", "start", "taken")
+
+    def __init__(self, moment: Moment, way: InOrder) -> None:
+        self.start = moment.ts
+        self.taken = NOTHING
+        self._way = way
+        self.advanced(moment)
+
+    @property
+    def level(self) -> int:
+        return len(self.taken[0])
+
+    def advanced(self, moment: Moment) -> bool:
+        found = self._way.taken(moment, (1 << self.level) - 1)
+        if not found:
+            return False
+        places, steps = found[max(found)]
+        self.taken = self.taken[0] + places, self.taken[1] + steps
+        self.latest = moment.ts
+        return True
+
+
+def _begun(moment: Moment, rules: Rules) -> _Walk | None:
+    """The attempt that begins here, with all that can be taken here."""
+    if not moment.any:
+        return None
+    if rules.order == "any":
+        return Together(moment, rules) if openers(moment, rules) else None
+    run = _Run(moment, InOrder(rules))
+    return run if run.level else None
 
 
 def _greedily(instants: Sequence[Moment], rules: Rules) -> list[Taken]:
     """The attempt from the first start, each step as soon as can be; with `all` the next one when it is over."""
-    way = moves(rules)
     found: list[Taken] = []
     number, within = 0, None
     while number < len(instants):
-        moment = within or instants[number]
-        opened = way.taken(moment, 0) if moment.any else {}
-        if not opened:
+        walk = _begun(within or instants[number], rules)
+        if walk is None:
             number, within = number + 1, None
             continue
-        walk = _Walk(moment.ts, moment.ts, _deepest(opened))
-        number, within = _walked(walk, instants, number, way, rules)
+        number, within = _walked(walk, instants, number, rules)
         found.append(walk.taken)
         if rules.attempt == "first":
             break
     return found
 
 
-def _deepest(states: dict[int, Taken]) -> dict[int, Taken]:
-    """Those with the most steps."""
-    top = max(state.bit_count() for state in states)
-    return {state: taken for state, taken in states.items() if state.bit_count() == top}
-
-
-def _walked(
-    walk: _Walk, instants: Sequence[Moment], number: int, way: Moves, rules: Rules
-) -> tuple[int, Moment | None]:
+def _walked(walk: _Walk, instants: Sequence[Moment], number: int, rules: Rules) -> tuple[int, Moment | None]:
     """Where the next attempt may open: the number of an instant, and what is left of it if not all.
 
     It may open after the conversion, after the window, after an exclusion that ended this one, or where strict order
@@ -230,7 +271,7 @@ def _walked(
             return number, None
         moment = instants[number]
         level = walk.level
-        advanced = _advanced(walk, moment, way)
+        advanced = bool(moment.any) and walk.advanced(moment)
         if not advanced and moment.breaks:
             return number, None
         if moment.hit and dead(moment.hit, level, walk.level, rules):
@@ -239,16 +280,3 @@ def _walked(
         return number + 1, None
     left = instants[number].after(walk.taken[0][-1])
     return (number, left) if left.any else (number + 1, None)
-
-
-def _advanced(walk: _Walk, moment: Moment, way: Moves) -> bool:
-    """Whether the attempt took something from the instant: as many steps as it could."""
-    found: dict[int, Taken] = {}
-    for state, (places, steps) in walk.held.items():
-        for reached, more in way.taken(moment, state).items() if moment.any & ~state else ():
-            longer = (places + more[0], steps + more[1])
-            if reached not in found or longer < found[reached]:
-                found[reached] = longer
-    if found:
-        walk.held, walk.latest = _deepest(found), moment.ts
-    return bool(found)

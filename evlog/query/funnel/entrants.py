@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evlog.kernel.funnel import Attempts, Log, attempts, folded, graced, last_entries
+from evlog.errors import UsageError
+from evlog.kernel.funnel import Attempts, Log, TooManyWays, attempts, folded, graced, last_entries
 from evlog.query.funnel.asked import TICK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -65,12 +67,23 @@ class Run:
         return Entrants(owners, best.level, best.chain, instants, running)
 
 
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Say what to ask instead where there is more to try than anybody would wait for."""
+    try:
+        yield
+    except TooManyWays as error:
+        hint = "ask for fewer steps, or leave --step-window and --exclude out"
+        raise UsageError("too many sets of steps to try in any order", hint=hint) from error
+
+
 def run(lanes: Lanes, asked: Asked, opens: Flags | None = None) -> Run:
     """The attempts of all lanes; where `opens` is given, only such events may be the first of one."""
     columns = lanes.columns
     breaks = _breaks(columns) if asked.rules.order == "strict" else None
     log = Log(lanes.lane, columns["ts"], columns["fills"], columns.get("excluded"), opens, breaks)
-    found = attempts(log, asked.rules)
+    with bounded():
+        found = attempts(log, asked.rules)
     return Run(lanes, graced(log, asked.rules), found, _latest_entries(lanes, log, asked))
 
 

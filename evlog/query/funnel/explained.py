@@ -13,7 +13,7 @@ from evlog.kernel.explained import explained as told_by_kernel
 from evlog.kernel.optional import did_between
 from evlog.query.funnel import read
 from evlog.query.funnel.asked import TICK
-from evlog.query.funnel.entrants import EPOCH, run
+from evlog.query.funnel.entrants import EPOCH, bounded, run
 from evlog.query.funnel.lanes import laid
 from evlog.query.result import Column
 from evlog.window import spelled
@@ -83,7 +83,8 @@ def _attempts(whole: Run, asked: Asked, question: Question) -> Sequence[Explaine
         if len(chain):
             lane = int(whole.lanes.lane[chain[0, 0]])
             lanes = range(lane, lane + 1)
-    found = [one for lane in lanes for one in told_by_kernel(whole.log, lane, asked.rules)]
+    with bounded():
+        found = [one for lane in lanes for one in told_by_kernel(whole.log, lane, asked.rules)]
     if asked.rules.attempt == "all":
         return sorted(found, key=lambda one: (int(whole.log.ts[one.rows[0]]), one.rows))
     return sorted(found, key=lambda one: -len(one.rows))[:1]
