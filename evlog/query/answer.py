@@ -93,6 +93,7 @@ def result(
     kinds: Mapping[str, Kind] | None = None,
     options: Mapping[str, Any] | None = None,
     definition: Mapping[str, Any] | None = None,
+    by: str = "",
     read: tuple[int, int] | None = None,
     withheld: int = 0,
     complete: bool | None = None,
@@ -103,7 +104,8 @@ def result(
 ) -> Result:
     """The answer of report `name`. Each row begins with its group, which is dropped where nothing is broken down.
 
-    `read` are the events read, and how many of those in the range had no user; if not given, table `base` tells.
+    `by` says whose value puts a row into its group, where that is not each event's own. `read` are the events read, and
+    how many of those in the range had no user; if not given, table `base` tells.
     """
     grouped = question.scope.by is not None
     events, userless = read or _read(question)
@@ -116,7 +118,13 @@ def result(
         params=_params(question, options or {}),
         summary=dict(summary or {}),
         summary_kinds=dict(kinds or {}),
-        definition=_definition(question, rule, definition or {}, userless=userless, withheld=withheld),
+        definition=_definition(
+            question,
+            rule,
+            {**(definition or {}), **({"by": by} if by and grouped else {})},
+            userless=userless,
+            withheld=withheld,
+        ),
         events_read=events,
         complete=question.window.complete if complete is None else complete,
         marks=frozenset(marks),

@@ -96,6 +96,7 @@ def report(
         summary=_summary(found),
         kinds={"per_open": "number", "median": "number"},
         definition={"pairs": [f"{one} -> {other}" for one, other in pairs]},
+        by="value at the first opening",
         read=(visits.events, visits.userless),
         withheld=groups.withheld + len(rows) - len(kept),
         notes=_unfitted(visits, pairs) if open else (),

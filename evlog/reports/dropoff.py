@@ -129,6 +129,7 @@ def report(
         },
         summary=_summary(rows),
         definition={"pairs": pairs.named(asked)},
+        by="value at the first start, else at the first completion",
         read=pairs.read(question),
         withheld=withheld + len(found) - len(kept),
         marks=[number for number, row in enumerate(rows) if row[6] is not None and row[6] >= warn],

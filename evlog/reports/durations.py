@@ -158,6 +158,7 @@ def report(
         summary=summary,
         kinds={name: kind for name, kind in _ROW_KINDS.items() if kind != "count"},
         definition={"pairs": pairs.named(asked), "durations": "of completions in the range", "rest": "of starts there"},
+        by="value at the start",
         read=pairs.read(question),
         withheld=withheld,
         notes=pairs.unfitted(question, start, complete, abandon),

@@ -153,6 +153,7 @@ def report(
         summary=_summary(question, overall, suspicion),
         kinds={"rate": "rate", "split_p_value": "number"},
         definition={"control": chosen},
+        by="value at the exposure",
         read=read,
         withheld=withheld + len(found) - len(kept),
         partial=[number for number, row in enumerate(kept) if row[-1]],

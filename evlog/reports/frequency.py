@@ -61,6 +61,7 @@ def report(
         summary=_summary(question, visits, begins),
         kinds={"per_user_week": "number"},
         definition=presence.cut([str(week) for week in cut]),
+        by="value at the first event of the session",
         read=(visits.events, visits.userless),
         withheld=groups.withheld,
         complete=window.complete and window.over(period_after(weeks[-1], "week") - _DAY),

@@ -83,6 +83,7 @@ def report(
         rule=_RULE.format(what=what),
         options={"unit": unit, "transitions": transitions, "timeout": rule.timeout, "start": start, "end": end},
         summary=_summary(steps),
+        by="value at the source" if transitions else "value at the first event of the path",
         read=(visits.events, visits.userless),
         withheld=withheld,
         notes=_unfitted(visits, start, end),

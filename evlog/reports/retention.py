@@ -101,6 +101,7 @@ def report(
         },
         kinds={"rate": "list"},
         definition=_definition(question, asked, base, average, past),
+        by="value at the start event",
         read=question.rows(_READ, reach=cohorts.reach(question, asked.unit))[0],
         withheld=withheld,
         complete=question.window.over(calendar.last_day(begins[-1], asked.unit)),
@@ -268,8 +269,6 @@ def _definition(
         told["first_ever"] = past.says or ""
     if question.scope.where:
         told["where"] = "starts and returns are events that fit; the first ever is the first that fits"
-    if question.scope.by is not None:
-        told["by"] = "value at the start event"
     return {key: value for key, value in told.items() if value}
 
 

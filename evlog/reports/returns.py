@@ -38,7 +38,6 @@ SELECT   person,
          min(ts) AS ts,
          min(day) AS day,
          arg_min(seq, (ts, seq)) AS seq,
-         arg_min(coalesce(session_id, ''), (ts, seq)) AS session,
          1 AS events, 0 AS userless, TRUE AS in_range
 FROM     seen
 WHERE    person IS NOT NULL AND ({act})
@@ -46,10 +45,19 @@ GROUP BY person
 """
 _LATER_DATE = "seen.day > base.day"
 _LATER = "(seen.ts > base.ts OR (seen.ts = base.ts AND seen.seq > base.seq))"
-_LATER_SESSION = f"{_LATER} AND seen.session_id IS NOT NULL AND seen.session_id <> base.session"
+_LATER_SESSION = (
+    "seen.session_id IS NOT NULL AND (seen.begun > base.ts OR (seen.begun = base.ts AND seen.first > base.seq))"
+)
+_SEEN = "seen"
+_BEGUN = """(
+             SELECT *,
+                    min(ts) OVER visit AS begun,
+                    arg_min(seq, (ts, seq)) OVER visit AS first
+             FROM   seen
+             WINDOW visit AS (PARTITION BY person, session_id))"""
 _CAME = """
 SELECT   base.person, min(date_diff('day', base.day, seen.day)) AS days
-FROM     seen JOIN base ON base.person = seen.person
+FROM     {seen} AS seen JOIN base ON base.person = seen.person
 WHERE    ({act}) AND {later} AND date_diff('day', base.day, seen.day) <= CAST($within AS BIGINT)
 GROUP BY base.person
 """
@@ -70,7 +78,7 @@ def report(
     return_: Annotated[str | None, "step that counts as a return (default: any active event)"] = None,
     within: Annotated[str, "how many days later a return may come, such as 30d"] = "30d",
     any_later: Annotated[bool, "a return later on the same date counts too"] = False,
-    next_session: Annotated[bool, "a return is an event of another, later session id, whatever its date"] = False,
+    next_session: Annotated[bool, "a return is an event of a session id that begins later, whatever its date"] = False,
 ) -> Result:
     """Those whose first completion in the range was on each date, and how many of them came back in time."""
     if any_later and next_session:
@@ -104,7 +112,7 @@ def report(
         },
         summary=dict(zip((column.name for column in COLUMNS[1:]), overall, strict=True)),
         kinds={"rate": "rate", "median_days": "number"},
-        definition={"by": "value at the completion"} if question.scope.by is not None else {},
+        by="value at the completion",
         read=question.rows(_READ, reach=reach)[0],
         withheld=withheld,
         complete=not overall[-1] and question.window.complete,
@@ -115,8 +123,12 @@ def report(
 
 def _keep(question: Question, done: Act, back: Act, later: str, days: int) -> Reach:
     question.keep("base", _BASE.format(act=done.sql), done.params)
-    reach = Reach(question.window.first, question.window.last + days * _DAY)
-    question.keep("came", _CAME.format(act=back.sql, later=later), {**back.params, "within": days}, reach=reach)
+    first = None if later == _LATER_SESSION else question.window.first  # a session may have begun before the range
+    reach = Reach(first, question.window.last + days * _DAY)
+    seen = _BEGUN if later == _LATER_SESSION else _SEEN
+    question.keep(
+        "came", _CAME.format(seen=seen, act=back.sql, later=later), {**back.params, "within": days}, reach=reach
+    )
     return reach
 
 

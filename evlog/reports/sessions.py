@@ -116,6 +116,7 @@ def report(
         summary=_summary(found),
         kinds={**{name: kind for name, kind in _KINDS.items() if name != "date"}, "open": "count"},
         definition=_quality(visits, rule),
+        by="value at the first event of the session",
         read=(visits.events, visits.userless),
         withheld=groups.withheld,
         partial=[number for number, row in enumerate(rows) if not question.window.over(row[1])],

@@ -140,19 +140,26 @@ def returns(events, scope, *, after, back, days, later="date"):
         waits = [
             (e["date"] - x["date"]).days
             for e in acts(events, scope, back)
-            if e["person"] == person and e["date"] <= x["date"] + days * DAY and _is_later(e, x, later)
+            if e["person"] == person and e["date"] <= x["date"] + days * DAY and _is_later(e, x, later, events, scope)
         ]
         fates.append((x["date"], x["date"] + days * DAY < scope.window.today, min(waits, default=None)))
     each = [(day, *_figures([f for f in fates if f[0] == day])) for day in scope.window.days]
     return each, _figures(fates)
 
 
-def _is_later(event, x, later):
+def _is_later(event, x, later, events, scope):
     if later == "date":
         return event["date"] > x["date"]
     if (event["ts"], event["seq"]) <= (x["ts"], x["seq"]):
         return False
-    return later == "any" or event.get("session_id") not in (None, x.get("session_id"))
+    if later == "any" or event.get("session_id") is None:
+        return later == "any"
+    visit = [
+        (e["ts"], e["seq"])
+        for e in people.seen(events, scope)
+        if (e["person"], e.get("session_id")) == (x["person"], event["session_id"])
+    ]
+    return min(visit) > (x["ts"], x["seq"])
 
 
 def _figures(fates):
