@@ -118,8 +118,8 @@ def held(owner, own, q):
         yield owner, lanes[key]
 
 
-def apart(lanes, q):
-    """The lanes again, for every value of the break-down its own."""
+def apart(lanes, q, merged=()):
+    """The lanes again, for every value of the break-down its own; those of `merged` are one."""
     wanted = [q.steps[n] for n in q.required]
     having = {
         owner
@@ -133,7 +133,7 @@ def apart(lanes, q):
         for event in own:
             value = prop(event, q.by)
             if value is not None or owner not in having:
-                parts.setdefault(value, []).append(event)
+                parts.setdefault("(other)" if value in merged else value, []).append(event)
         for value in sorted(parts, key=lambda v: (v is not None, v or "")):
             yield owner, value, parts[value]
 
@@ -141,11 +141,14 @@ def apart(lanes, q):
 class Run:
     """The attempts of all lanes, where only some events may be the first of one."""
 
-    def __init__(self, lanes, q, entry):
+    def __init__(self, lanes, q, entry, merged=()):
         self.q = q
+        self.merge = lambda values: Run(lanes, q, entry, values)
         self.apart = q.by is not None and q.attribution == "all"
         self.lanes = []
-        for owner, value, own in apart(lanes, q) if self.apart else ((owner, None, own) for owner, own in lanes):
+        for owner, value, own in (
+            apart(lanes, q, merged) if self.apart else ((owner, None, own) for owner, own in lanes)
+        ):
             timed = clustered(own, q)
             found = chain(timed, q, entry)
             entries = [at for at, event in timed if enters(event, q) and entry(event)]
@@ -154,6 +157,8 @@ class Run:
     def among(self, values):
         """The entrants of some values (None: all), each with the best of their lanes."""
         q = self.q
+        if self.apart and values is not None and len(values) > 1 and "(other)" not in values:
+            return self.merge(values - {"(none)"}).among({"(other)"} | (values & {"(none)"}))
         owners = {}
         for number, (owner, value, own, found, latest) in enumerate(self.lanes):
             if self.apart and values is not None and (value or "(none)") not in values:
@@ -215,7 +220,8 @@ def grouped(runs, q):
     every = set().union(*sized)
     ranked = sorted(every, key=lambda name: (-sized[0].get(name, 0), name))
     top = len(ranked) if q.top is None else q.top
-    groups = [(name, {name}) for name in ranked[:top]] + ([("(other)", set(ranked[top:]))] if ranked[top:] else [])
+    rest = (names if runs[0].apart else every) - set(ranked[:top])
+    groups = [(name, {name}) for name in ranked[:top]] + ([("(other)", rest)] if ranked[top:] else [])
     return [(name, values) for name, values in groups if users(kept(runs[0].among(values), q)) >= q.min_users]
 
 

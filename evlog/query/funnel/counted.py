@@ -58,21 +58,21 @@ def counted(question: Question, asked: Asked) -> Counted:
         parts = {begin: (one, breakdown.told(one)) for begin, one in periods.items()}
         rows, growing = _trend(question, asked, parts)
     else:
-        rows, growing = _plain(asked, whole, told)
+        rows, growing = _plain(asked, told)
     found = summary(asked, told.counted, int(told.everyone.still_open.sum()))
     if asked.at_step is not None and question.scope.by is not None:
         found["step_not_reached"] = told.step_not_reached
     return Counted(tuple(rows), found, tuple(growing), withheld(breakdown.groups), found["open"])
 
 
-def _plain(asked: Asked, whole: Run, told: Told) -> tuple[list[Row], list[int]]:
+def _plain(asked: Asked, told: Told) -> tuple[list[Row], list[int]]:
     """The rows of all groups; later steps may grow where someone may come further."""
     rows: list[Row] = []
     growing: list[int] = []
-    for group, entrants in told.groups:
+    for group, entrants, own in told.groups:
         if entrants.still_open.any():
             growing += range(len(rows) + 1, len(rows) + len(asked.steps))
-        rows += _rows(asked, (group.name,), bars(whole, asked, entrants))
+        rows += _rows(asked, (group.name,), bars(own, asked, entrants))
     return rows, growing
 
 
@@ -110,14 +110,15 @@ def _trend(question: Question, asked: Asked, parts: dict[date, tuple[Run, Told]]
     """The rows of all groups and their periods."""
     rows: list[Row] = []
     growing: list[int] = []
-    shown: Sequence[Group] = [group for group, _ in next(iter(parts.values()))[1].groups] if parts else ()
+    shown: Sequence[Group] = [group for group, *_ in next(iter(parts.values()))[1].groups] if parts else ()
     for place, group in enumerate(shown):
-        for begin, (own, told) in parts.items():
+        for begin, (_, told) in parts.items():
             entered, reached = _over(question, asked, begin)
             first = len(rows)
             growing += [] if entered else [first]
             growing += [] if reached else range(first + 1, first + len(asked.steps))
-            rows += _rows(asked, (group.name, begin), bars(own, asked, told.groups[place][1]))
+            _, entrants, own = told.groups[place]
+            rows += _rows(asked, (group.name, begin), bars(own, asked, entrants))
     return rows, growing
 
 

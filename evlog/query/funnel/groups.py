@@ -9,6 +9,8 @@ import numpy as np
 
 from evlog.kernel.attribution import attributed
 from evlog.query import answer
+from evlog.query.funnel.entrants import run as attempted
+from evlog.query.funnel.lanes import merged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +37,7 @@ class Group:
 class Told:
     """The entrants of a run by group, all of them, and how many stand in no group: they never reached the step."""
 
-    groups: tuple[tuple[Group, Entrants], ...]
+    groups: tuple[tuple[Group, Entrants, Run], ...]  # with the run that the entrants' rows are of
     everyone: Entrants
     counted: Entrants  # without those whose window is open, if they are to be left out
     step_not_reached: int
@@ -64,10 +66,11 @@ class Breakdown:
         top = len(ranked) if self.question.scope.top is None else self.question.scope.top
         groups = [Group(self.names[number], (number,)) for number in ranked[:top]]
         if ranked[top:]:
-            groups.append(Group(answer.OTHER, tuple(ranked[top:])))
+            rest = set(range(len(self.names)) if self.apart else ranked) - set(ranked[:top])
+            groups.append(Group(answer.OTHER, tuple(sorted(rest))))
         self.groups = tuple(groups)
         told = self.told(run)
-        small = [self._users(run, entrants) < self.question.scope.min_users for _, entrants in told.groups]
+        small = [self._users(run, entrants) < self.question.scope.min_users for _, entrants, run in told.groups]
         self.groups = tuple(Group(g.name, g.values, cut) for g, cut in zip(groups, small, strict=True))
         return self.told(run)
 
@@ -78,14 +81,23 @@ class Breakdown:
         counted = self._kept(everyone)
         shown = [group for group in self.groups if not group.withheld]
         if self.question.scope.by is None:
-            return Told(((self.groups[0], counted),), everyone, counted, 0)
+            return Told(((self.groups[0], counted, run),), everyone, counted, 0)
         if self.apart:
-            value = self._lane_values(run)
-            parts = [(group, run.among(np.isin(value, group.values), self.asked, window)) for group in shown]
-            return Told(tuple((group, self._kept(part)) for group, part in parts), everyone, counted, 0)
+            return Told(tuple(self._own(run, group) for group in shown), everyone, counted, 0)
         number = self._numbers(run, counted)
-        found = [(group, counted.only(np.isin(number, group.values))) for group in shown]
+        found = [(group, counted.only(np.isin(number, group.values)), run) for group in shown]
         return Told(tuple(found), everyone, counted, int((number < 0).sum()))
+
+    def _own(self, run: Run, group: Group) -> tuple[Group, Entrants, Run]:
+        """The entrants of a group whose values are funnels of their own; those past the top are one, recomputed."""
+        window, absent = self.question.window, len(self.names) - 1
+        if len(group.values) == 1:
+            found = run.among(self._lane_values(run) == group.values[0], self.asked, window)
+            return group, self._kept(found), run
+        lanes = [-1 if value == absent else value for value in group.values]
+        rest, opens = merged(run.lanes, lanes, run.log.opens)
+        own = attempted(rest, self.asked, opens)
+        return group, self._kept(own.among(None, self.asked, window)), own
 
     def _kept(self, entrants: Entrants) -> Entrants:
         """Without those whose window is still open, if only what is complete counts (metrics §7.7)."""

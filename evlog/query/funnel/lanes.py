@@ -14,13 +14,14 @@ from evlog.kernel.sessions import OUTSIDE, numbered
 from evlog.query.funnel.asked import TICK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from evlog.query.funnel.asked import Asked
 
     Ints = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,15 @@ class Lanes:
 def laid(columns: Mapping[str, Ints], asked: Asked, *, apart: bool) -> Lanes:
     """The columns in their lanes; with `apart` each value of the break-down has lanes of its own."""
     columns, owner, keys = dict(columns), columns["owner"], []
+    if apart:
+        columns["place"] = np.arange(len(owner))
     if asked.sessions:
         session = _sessions(columns, asked)
         kept = (session != OUTSIDE) & _counting(columns)
         columns, session = {name: column[kept] for name, column in columns.items()}, session[kept]
         owner = session if asked.unit == "session" else columns["owner"]
         keys = [session] if asked.unit != "session" else []
+        columns["session"] = session
     if apart:
         kept = _carrying(owner, columns)
         columns, owner = {name: column[kept] for name, column in columns.items()}, owner[kept]
@@ -49,6 +53,18 @@ def laid(columns: Mapping[str, Ints], asked: Asked, *, apart: bool) -> Lanes:
     if "held" in columns:
         keys.append(columns["held"])
     return _sorted(columns, owner, keys, apart=apart)
+
+
+def merged(lanes: Lanes, values: Sequence[int], opens: Flags | None) -> tuple[Lanes, Flags | None]:
+    """The lanes of these values as if they were one value; and `opens` in the order of their rows."""
+    kept = np.flatnonzero(np.isin(lanes.value[lanes.lane], values))
+    kept = kept[np.argsort(lanes.columns["place"][kept])]
+    columns = {name: column[kept] for name, column in lanes.columns.items()}
+    if opens is not None:
+        columns["opens"] = opens[kept].astype(np.int64)
+    owner = lanes.owner[lanes.lane[kept]]
+    found = _sorted(columns, owner, [columns[name] for name in ("session", "held") if name in columns], apart=True)
+    return found, None if opens is None else found.columns["opens"] != 0
 
 
 def _sessions(columns: Mapping[str, Ints], asked: Asked) -> Ints:
