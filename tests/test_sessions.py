@@ -14,7 +14,7 @@ from questions import ONE_THREAD, PLACES, answers, scoped
 
 from evlog import reports, window
 from evlog.errors import UsageError
-from evlog.kernel.sessions import numbered, runs
+from evlog.kernel.sessions import OUTSIDE, numbered, runs
 from evlog.query import sessions
 from evlog.query.ask import ask
 from evlog.query.scope import Scope
@@ -242,3 +242,11 @@ def test_an_empty_store_has_an_answer(tmp_path, name, options):
     result = ask(logs.store(tmp_path, []), scope, reports.load(name).report, limits=ONE_THREAD, **options)
     assert result.events_read == 0
     assert result.notes[0] == "the store holds no event yet: evlog ingest FILE"
+
+
+def test_events_of_no_session_behind_another_users_do_not_hide_that_it_is_too_long():
+    person, explicit = np.array([0] * 12 + [1]), np.array([0] * 12 + [-1])
+    ts = np.array([0, 0, *[24] * 9, 48, 0])
+    extends = np.array([True] * 12 + [False])
+    found = numbered(person, explicit, ts, timeout=0, extends=extends, max_length=1)
+    assert found.tolist() == [0, 0, *[1] * 9, 2, OUTSIDE]

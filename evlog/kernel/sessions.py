@@ -57,7 +57,7 @@ def numbered(
     if day is not None:
         begins |= fresh & _changes(day[order])
     if max_length < FOREVER:
-        begins |= fresh & _over_long(ts, begins, inside, most=max_length)
+        begins |= fresh & _over_long(ts, begins, inside, first=first, most=max_length)
     session = np.empty(len(ts), np.int64)
     number = np.cumsum(begins) - 1
     session[order] = number if extends is None else np.where(inside, number, OUTSIDE)
@@ -94,10 +94,13 @@ def _fresh(ts: Ints, first: Flags, alive: Flags | None, *, timeout: int) -> Flag
     return fresh_enough
 
 
-def _over_long(ts: Ints, begins: Flags, inside: Flags, *, most: int) -> Flags:
-    """The rows at which a session of that greatest length has to begin anew."""
-    starts = np.flatnonzero(begins)
-    ends = np.append(starts[1:], len(ts))
+def _over_long(ts: Ints, begins: Flags, inside: Flags, *, first: Flags, most: int) -> Flags:
+    """The rows at which a session of that greatest length has to begin anew.
+
+    A session ends where the next begins, or where another run does: that may have rows of no session at its head.
+    """
+    starts, bounds = np.flatnonzero(begins), np.flatnonzero(begins | first)
+    ends = np.append(bounds, len(ts))[np.searchsorted(bounds, starts, side="right")]
     cut = np.zeros(len(ts), bool)
     while len(starts):
         after = _first_after(ts, starts, ends, ts[starts] + most)
