@@ -9,7 +9,7 @@ from evlog.query import span
 from evlog.query.result import Column, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evlog.query.ask import Question
     from evlog.query.result import Kind
@@ -110,6 +110,7 @@ def result(
     grouped = question.scope.by is not None
     events, userless = read or _read(question)
     kept = [tuple(row) for row in rows]
+    told = {**(definition or {}), **({"by": by} if by and grouped else {})}
     return Result(
         report=name,
         columns=(*((Column("group"),) if grouped else ()), *columns),
@@ -118,26 +119,22 @@ def result(
         params=_params(question, options or {}),
         summary=dict(summary or {}),
         summary_kinds=dict(kinds or {}),
-        definition=_definition(
-            question,
-            rule,
-            {**(definition or {}), **({"by": by} if by and grouped else {})},
-            userless=userless,
-            withheld=withheld,
-        ),
+        definition=_definition(question, rule, told, userless=userless, withheld=withheld),
         events_read=events,
         complete=question.window.complete if complete is None else complete,
         marks=frozenset(marks),
         partial=frozenset(partial),
         partial_means=partial_means,
-        notes=(
-            *_ahead(question),
-            *_empty(question, events),
-            *_ungrouped(question, kept),
-            *_withheld(question, withheld),
-            *notes,
-        ),
+        notes=(*_noted(question, events, kept, withheld), *notes),
     )
+
+
+def _noted(question: Question, events: int, rows: Sequence[tuple[Any, ...]], withheld: int) -> Iterator[str]:
+    """What there is to note of any answer."""
+    yield from _ahead(question)
+    yield from _empty(question, events)
+    yield from _ungrouped(question, rows)
+    yield from _withheld(question, withheld)
 
 
 def _read(question: Question) -> tuple[int, int]:
