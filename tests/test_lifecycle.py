@@ -53,7 +53,7 @@ def test_a_group_is_a_lifecycle_of_its_own(tmp_path_factory, question, cold, top
     (result,) = answers(tmp_path_factory, events, grouped, cold, lifecycle={})
     for label in {row[0] for row in result.rows}:
         named = {row[0] for row in result.rows}
-        mine = [e for e in events if _in(e, label, named)]
+        mine = [e for e in people.resolved(events, grouped) if _in(e, label, named)]
         active = oracle.sets(mine, grouped, "day")
         first = oracle.first_ever(events, grouped, "day")
         found = [row[1:] for row in result.rows if row[0] == label]
