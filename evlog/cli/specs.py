@@ -93,6 +93,10 @@ SPECS: tuple[Spec, ...] = (
          "What becomes of personal data in properties."),
     Spec("pii_allow", "privacy.pii_allow", (), _NAMES, "A property that is not personal data, whatever its name."),
     Spec("retention", "retention.raw", "90d", _DURATION, "How long events are kept.", "--older-than"),
+    Spec("rollups_retention", "retention.rollups", None, _DURATION.or_none(), "How long rollups are kept.",
+         "--rollups-older-than"),
+    Spec("late_allowance", "rollup.late_allowance", "2d", _DURATION,
+         "How long after a period late events are expected; then its rollup is final."),
     Spec("remember", "retention.remember", ("signup", "sign_up", "register", "install"), _NAMES,
          "An event type whose first time with each user outlives a purge, as that of any activity does."),
 )  # fmt: skip

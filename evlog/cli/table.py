@@ -35,9 +35,19 @@ PLAN = {
 USER = {
     "export": Entry("All events of a user.", "commands.user:export"),
     "delete": Entry("Erase a user from every tier, for good.", "commands.user:delete"),
+    "suppress": Entry("Store nothing more of a user; the past stays.", "commands.suppress:suppress"),
     "link": Entry("Say that events of an id belong to a user.", "commands.user:link"),
     "unlink": Entry("Take back what was said of an id.", "commands.user:unlink"),
     "journey": Entry("What one user did, event by event.", "commands.user:journey", makes=True),
+}
+ARCHIVE = {
+    "out": Entry("Move old days out, as Parquet with checksums.", "commands.archive:out"),
+    "restore": Entry("Bring archived days back.", "commands.archive:restore"),
+    "verify": Entry("Hold an archive against its checksums.", "commands.archive:verify"),
+}
+AUDIT = {
+    "show": Entry("Who did what to the people in the store, oldest first.", "commands.audit:show"),
+    "verify": Entry("Whether an entry was changed or taken out.", "commands.audit:verify"),
 }
 COMMANDS: dict[str, Entry] = {
     "init": Entry("A settings file, a starter tracking plan and an empty store.", "commands.init:init"),
@@ -45,6 +55,7 @@ COMMANDS: dict[str, Entry] = {
     "rejects": Entry("What was refused, why, and in again once mended.", inner=REJECTS),
     "plan": Entry("The tracking plan: which event types exist and what each must say.", inner=PLAN),
     "compact": Entry("Turn closed days into Parquet.", "commands.compact:compact"),
+    "rollup": Entry("Count what is new by hour, day, week and month, and say what changed.", "commands.rollup:rollup"),
     "report": Entry("Answer a question; alone it lists the reports.", "reports:group", makes=True),
     "funnel": Entry("How many users take each of the steps, in order.", "reports:report", makes=True),
     "dropoff": Entry("What is started and not completed, worst first.", "reports:report", makes=True),
@@ -52,9 +63,13 @@ COMMANDS: dict[str, Entry] = {
         "The dashboard on one screen, and what is new since the last look.", "commands.overview:overview", makes=True
     ),
     "purge": Entry("Remove whole days of events that are old enough.", "commands.purge:purge"),
+    "archive": Entry("Move old days out, as Parquet with checksums; and back.", "commands.archive:group", makes=True),
     "user": Entry("What is known of a user: hand it out, or erase it; and which ids are one.", inner=USER),
+    "export": Entry("Events, or a report, as files for other tools; each event once.", "commands.export:export"),
     "sql": Entry("Ask the events in SQL; reads only.", "commands.sql:sql"),
     "status": Entry("What the store holds, how fresh it is, what waits.", "commands.status:status"),
+    "check": Entry("Whether the numbers can be trusted: quality, freshness, jobs.", "commands.check:check"),
+    "audit": Entry("Who did what to the people in the store.", inner=AUDIT),
     "verify": Entry("Check every file of the store.", "commands.verify:verify"),
     "config": Entry("Each setting and where it came from.", "commands.config:config"),
 }

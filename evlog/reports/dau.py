@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from evlog.query import answer, presence
 from evlog.query.result import Column
+from evlog.query.standing import Standing
 
 if TYPE_CHECKING:
     from evlog.query.ask import Question
     from evlog.query.result import Result
 
 HELP = "users active on each day"
+ROLLUP = (Standing("dau", grains=("day",), metrics={"dau": "dau"}),)
 
 
 def report(question: Question) -> Result:

@@ -6,12 +6,23 @@ from typing import TYPE_CHECKING
 
 from evlog.query import answer
 from evlog.query.result import Column
+from evlog.query.standing import Standing
 
 if TYPE_CHECKING:
     from evlog.query.ask import Question
     from evlog.query.result import Result
 
 HELP = "events and users per event type"
+ROLLUP = (
+    Standing(
+        "events",
+        grains=("day", "week", "month"),
+        key=("event_type",),
+        metrics={"events": "events", "users": "users", "first": "first", "last": "last"},
+        additive=("events",),
+        summary={"events": "events", "users": "users"},
+    ),
+)
 
 _BASE = """
 SELECT   event_type, in_range, grp, person,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from evlog.errors import UsageError
 from evlog.query import answer, presence
 from evlog.query.result import Column
+from evlog.query.standing import Standing
 from evlog.window import month_label
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 HELP = "users active in the 30 days ending on each day"
 LENGTH = 30
+ROLLUP = (Standing("mau", grains=("day",), metrics={"mau": "mau"}, back=LENGTH - 1),)
 
 
 def report(

@@ -243,7 +243,7 @@ def _apply(store: Store, record: Record) -> None:
     """Do what `record` says; again does no harm: a rename whose source is gone has happened."""
     root = store.root
     touched = {root / target: root / source for source, target in record.renames}
-    for target in {path.parent for path in touched}:
+    for target in sorted({folder for path in touched for folder in path.parents if root in folder.parents}):
         durable.folder(target)
     for target, source in touched.items():
         with durable.told_once("rename", target):

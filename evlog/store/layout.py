@@ -23,7 +23,10 @@ SEQ_BITS = 26
 LONGEST_LINE = 9 << 20
 """No stored line is longer, in bytes: readers of segments set aside memory for two of them."""
 
-FOLDERS = ("events", "parquet", "ids", "quarantine", "journal", "staging", "tombstones", "links", "firsts", "locks")
+FOLDERS = (
+    "events", "parquet", "ids", "quarantine", "journal", "staging", "tombstones", "links", "firsts", "rollups", "audit",
+    "runs", "locks",
+)  # fmt: skip
 MARKER = "evlog.json"
 KEY, KEY_BYTES = "key", 32
 PART = "events.parquet"
@@ -78,6 +81,21 @@ class Store:
     def links(self) -> Path:
         """The folder of what people said about ids that belong together."""
         return self.root / "links"
+
+    @property
+    def rollups(self) -> Path:
+        """The folder of what was counted of each period."""
+        return self.root / "rollups"
+
+    @property
+    def audit(self) -> Path:
+        """The folder of who did what to the people in the store."""
+        return self.root / "audit"
+
+    @property
+    def runs(self) -> Path:
+        """The folder of a summary line per run."""
+        return self.root / "runs"
 
     @property
     def locks(self) -> Path:

@@ -1,0 +1,155 @@
+"""Standing questions: what a rollup keeps of a report, so that it can be answered without the events.
+
+A report that can be rolled up says so in its file, as `ROLLUP: tuple[Standing, ...]`. There are two shapes:
+
+- a series (`key` is empty): each row of the answer is a period, told by its first column. The rows of any range are the
+  rows of its periods;
+- a table (`key` names its first columns): the rows are about values of these columns, over the whole range. What is
+  kept of a period is the answer to that period alone; of a longer range only `additive` columns can be told from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from evlog.store.rollups import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from evlog.query.result import Result
+    from evlog.query.scope import Scope
+    from evlog.store.rollups import Grain, Section
+
+EVER: None = None
+"""As `back`: the numbers of a period depend on every event before it (who is new does)."""
+
+SUMMARY = "summary"
+"""The dimension of what the summary says of a whole period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One standing question: a report with these options, for each period of these grains.
+
+    `metrics` maps columns to the metric that a record calls them, `summary` keys of the summary likewise.
+    `grain_option` is the option that says how long a period is, for series that have one. `back` and `onward` are how
+    many local days before and after a period its numbers depend on. `version` rises whenever the report comes to mean
+    something else.
+    """
+
+    report: str
+    grains: tuple[Grain, ...]
+    metrics: Mapping[str, str]
+    key: tuple[str, ...] = ()
+    additive: tuple[str, ...] = ()  # columns of a table that may be added up over periods
+    summary: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    grain_option: str = ""
+    back: int | None = 0
+    onward: int = 0
+    version: int = 1
+
+    @property
+    def name(self) -> str:
+        """What sections of rollups call it: the report, and its options where it has any."""
+        return (
+            f"{self.report} {json.dumps(_plain(dict(self.options)), sort_keys=True)}" if self.options else self.report
+        )
+
+    def asked(self, grain: Grain) -> dict[str, Any]:
+        """The options with which the report is asked for a grain."""
+        return {**self.options, **({self.grain_option: grain} if self.grain_option else {})}
+
+    def definition(self, scope: Scope) -> str:
+        """A hash of all that says what the numbers mean, beside the zone and the period."""
+        said = {
+            "report": self.report,
+            "version": self.version,
+            "options": _plain(dict(self.options)),
+            "week_start": scope.window.week_start,
+            **{name: repr(getattr(scope, name)) for name in ("inactive", "pairs", "errors", "requests")},
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():.0f}s"
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def is_plain(scope: Scope) -> bool:
+    """Whether a scope asks of all events, so that a standing question may answer it."""
+    return not (scope.where or scope.by or scope.active_events or scope.include_anon or scope.min_users)
+
+
+def of_series(standing: Standing, result: Result) -> dict[date, tuple[Record, ...]]:
+    """The records of each period (by its first day) out of the answer for a range of them."""
+    columns = [column.name for column in result.columns]
+    return {
+        row[0]: tuple(
+            Record(metric, _number(value))
+            for name, value in zip(columns, row, strict=True)
+            if (metric := standing.metrics.get(name))
+        )
+        for row in result.rows
+    }
+
+
+def of_table(standing: Standing, result: Result) -> tuple[Record, ...]:
+    """The records of one period out of the answer for just that period."""
+    columns, depth = [column.name for column in result.columns], len(standing.key)
+    assert tuple(columns[:depth]) == standing.key
+    dimension = ",".join(standing.key)
+    summed = [Record(metric, _number(result.summary[name]), SUMMARY) for name, metric in standing.summary.items()]
+    return (
+        *summed,
+        *(
+            Record(metric, _number(value), dimension, _spelled(row[:depth]))
+            for row in result.rows
+            for name, value in zip(columns, row, strict=True)
+            if (metric := standing.metrics.get(name))
+        ),
+    )
+
+
+def _number(value: Any) -> float | None:
+    """A value as a record holds it: an instant as microseconds since 1970."""
+    from datetime import datetime
+
+    if isinstance(value, datetime):
+        return (value - datetime(1970, 1, 1)) // timedelta(microseconds=1)  # noqa: DTZ001 - naive UTC throughout
+    return None if value is None else value
+
+
+def _spelled(key: Sequence[Any]) -> str:
+    """The value of a dimension: text, or a JSON list where it has several columns or is not there at all."""
+    return key[0] if len(key) == 1 and isinstance(key[0], str) else json.dumps(list(key), separators=(",", ":"))
+
+
+def series(standing: Standing, section: Section) -> dict[str, float | None]:
+    """The values of a period's row by column."""
+    held = {one.metric: one.value for one in section.records if not one.dimension}
+    return {column: held.get(metric) for column, metric in standing.metrics.items()}
+
+
+def table(standing: Standing, section: Section) -> dict[str, dict[str, float | None]]:
+    """The values of each row of a period by column; rows by the spelled value of their key, in the answer's order."""
+    columns = {metric: column for column, metric in standing.metrics.items()}
+    found: dict[str, dict[str, float | None]] = {}
+    for one in section.records:
+        if one.dimension not in {"", SUMMARY}:
+            found.setdefault(one.of, {})[columns[one.metric]] = one.value
+    return found
+
+
+def all_of(reports: Iterable[Any]) -> tuple[Standing, ...]:
+    """The standing questions of the reports that have any."""
+    return tuple(standing for report in reports for standing in getattr(report, "ROLLUP", ()))
