@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from evlog.ingest.block import Block, Piece
-from evlog.ingest.commit import Committer
+from evlog.ingest.commit import Committer, Stale
 from evlog.ingest.parse import Parser
 from evlog.ingest.rules import Moment
 from evlog.ingest.tally import Tally
@@ -90,6 +90,16 @@ def _file(asked: _Asked, file: File, told: Replayed) -> None:
     told.unreplayable += sum(1 for found in held if not found.whole and asked.wants(found))
     if not tried:
         return
+    while True:
+        try:
+            told.tally.add(_again(asked, file, held, tried, told))
+        except Stale:  # somebody was suppressed meanwhile
+            continue
+        return
+
+
+def _again(asked: _Asked, file: File, held: list[Rejected], tried: list[Rejected], told: Replayed) -> Tally:
+    """Offer the lines of a file once more, and take out of it what is stored; what that added."""
     moment = Moment.at(asked.now, asked.rules, tombstones.load(asked.store))
     moment = replace(moment, received=file.name.received_at)
     block = _block(tried)
@@ -107,7 +117,7 @@ def _file(asked: _Asked, file: File, told: Replayed) -> None:
             return [], []
         return _replacement(file, stay, [reject.key for reject in news.values()])
 
-    told.tally.add(committer.commit(batch, also=leaving))
+    return committer.commit(batch, also=leaving)
 
 
 def _block(tried: list[Rejected]) -> Block:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from evlog.store import ids, journal, quarantine, snapshot, tombstones
+from evlog.store import ids, journal, quarantine, runs, snapshot, tombstones
 from evlog.store.layout import SegmentName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from evlog.store.layout import Store
+    from evlog.store.runs import Job
     from evlog.store.snapshot import Snapshot
 
 _NOW = """
@@ -47,6 +49,8 @@ class Status:
     erased_users: int
     purged_before: date | None
     to_compact: int  # partitions before the as-of day that still have segments
+    last_ingest: datetime | None  # when the newest run that is logged was done
+    last_rollup: datetime | None
 
 
 def status(store: Store, *, now: datetime) -> Status:
@@ -75,7 +79,34 @@ def status(store: Store, *, now: datetime) -> Status:
         erased_users=len(known.users),
         purged_before=known.purged_before,
         to_compact=len({segment.day for segment in seen.hot if segment.day < now.date()}),
+        last_ingest=_newest_run(store, "ingest"),
+        last_rollup=_newest_run(store, "rollup"),
     )
+
+
+def totals(store: Store, job: Job, names: Sequence[str]) -> dict[str, float]:
+    """Numbers that the runs of a job told, added up over all that are logged; how many they were is `runs`."""
+    found = dict.fromkeys(names, 0.0) | {"runs": 0.0}
+    for line in runs.read(store, job):
+        found["runs"] += 1
+        for name in names:
+            value = line.get(name)
+            found[name] += value if isinstance(value, int | float) else 0
+    return found
+
+
+def last_seconds(store: Store, job: Job) -> float | None:
+    """How long the newest run of a job took; None where there is none."""
+    took = [line.get("seconds") for line in runs.read(store, job)]
+    return next((value for value in reversed(took) if isinstance(value, int | float)), None)
+
+
+def _newest_run(store: Store, job: Job) -> datetime | None:
+    at = max((str(line.get("at", "")) for line in runs.read(store, job)), default="")
+    try:
+        return datetime.fromisoformat(at).replace(tzinfo=None)
+    except ValueError:
+        return None
 
 
 def _recent(seen: Snapshot, now: datetime) -> tuple[datetime | None, int, int]:

@@ -13,7 +13,7 @@ import msgspec
 
 from evlog.errors import StoreDamaged
 from evlog.event.record import Line, encode, entry
-from evlog.store import durable, firsts, ids, journal, links, locks, parts, quarantine, snapshot, tombstones
+from evlog.store import durable, firsts, ids, journal, links, locks, parts, quarantine, rollups, snapshot, tombstones
 from evlog.store.layout import FIRSTS, PART_IDS
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def verify(
         _firsts(now, told)
         _links(store, told)
         _former(store, now, told)
+        _rollups(store, told)
         tombstones.load(store)
     return told
 
@@ -254,6 +255,19 @@ def _former(store: Store, now: snapshot.Snapshot, told: Verified) -> None:
             told.files += len(ids.former(store, day))
         except StoreDamaged:
             told.findings.append(Finding(f"tombstones/{name}", "cannot be read: bring it back from a backup"))
+
+
+def _rollups(store: Store, told: Verified) -> None:
+    """Every rollup can be read, and is about the period that its name says."""
+    for name, path in rollups.files(store).items():
+        told.files += 1
+        try:
+            period, _ = rollups.read(path)
+        except (OSError, StoreDamaged) as error:
+            told.findings.append(Finding(name, f"cannot be read: {error}"))
+            continue
+        if period.target != name:
+            told.findings.append(Finding(name, f"it is about {period.target}"))
 
 
 def _rejects(store: Store, told: Verified) -> None:

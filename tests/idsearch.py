@@ -35,6 +35,12 @@ def strings(value: Any) -> list[str]:
     return []
 
 
+def readable(name: str) -> bool:
+    """Whether a file is lines of JSON, or a part; in all others bytes are all there is."""
+    lines = (".ndjson", ".rejects", ".json", ".done", ".links", ".rollup", ".log", ".entry", "audit/head")
+    return name.endswith((".parquet", *lines))
+
+
 def texts(root: Path) -> dict[str, list[str]]:
     """Every decoded string in every file of a store, by file."""
     found: dict[str, list[str]] = {}
@@ -48,10 +54,10 @@ def texts(root: Path) -> dict[str, list[str]]:
                 for i in range(file.num_row_groups)
                 for j in range(file.metadata.num_columns)
             ]
-        elif path.suffix in (".ndjson", ".rejects", ".json", ".done"):
+        elif readable(name):
             parsed = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
             for one in parsed:
-                for ours in ("seq", "batch", "length", "offset", "ts", "received_at"):
+                for ours in ("seq", "batch", "length", "offset", "ts", "received_at", "at", "due", "computed_at", "first"):
                     one.pop(ours, None)
             found[name] = strings(parsed) + [
                 base64.b64decode(one["raw_base64"]).decode(errors="replace") for one in parsed if "raw_base64" in one
@@ -76,10 +82,9 @@ def places(root: Path, user: str) -> list[tuple[str, str]]:
     whole = rf"\A{re.escape(user)}\Z" if user.isdigit() else rf"(?<![\w-]){re.escape(user)}(?![\w-])"
     pattern = re.compile(re.escape(user) if long else whole)
     found = texts(root).items()
-    readable = (".parquet", ".ndjson", ".rejects", ".json", ".done")
     return [
         (name, text)
         for name, said in found
         for text in said
-        if pattern.search(text) and (long or name.endswith(readable))
+        if pattern.search(text) and (long or readable(name))
     ]

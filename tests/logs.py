@@ -97,7 +97,8 @@ def _write_part(made: Store, day: date, held: list[dict[str, Any]]) -> None:
     kinds = {"ts": pa.timestamp("us"), "received_at": pa.timestamp("us"), "seq": pa.int64(), "user_key": pa.int64()}
     names = (*ORDER[:5], "user_key", *ORDER[5:-1], "received_at", "seq")
     schema = pa.schema([(name, kinds.get(name, text)) for name in names])
-    parquet.write_table(pa.Table.from_pylist(rows, schema), path, compression="zstd")
+    table = pa.Table.from_pylist(rows, schema).replace_schema_metadata({"evlog.covers": "0"})
+    parquet.write_table(table, path, compression="zstd")
 
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def test_small_groups_are_withheld_and_it_says_how_many():
     text = "\n".join(f"2026-03-02 10:0{n} u{n} a plan={plan}" for n, plan in enumerate("xxyz"))
     result = told(text, scope=Scope(window(), by="plan", min_users=2), steps=("a",))
     assert [row[0] for row in result.rows] == ["x"]
-    assert result.notes == ("2 groups with fewer than 2 users withheld",)
+    assert result.notes == ("2 groups withheld: fewer than 2 users, or else the numbers of such could be computed",)
     assert result.summary["entered"] == 4
 
 
@@ -148,12 +148,13 @@ def test_groups_are_withheld_by_users_whatever_is_counted(options):
     2026-03-02 11:00 ann a plan=x order=2 session_id=t
     2026-03-02 11:00 bob a plan=y order=3 session_id=s
     2026-03-02 11:00 cid a plan=y order=4 session_id=s
+    2026-03-02 11:00 dan a plan=z order=5 session_id=u
     """
     for attribution in ("first", "all"):
         scope = Scope(window(), by="plan", min_users=2)
         result = told(text, scope=scope, steps=("a", "b"), attribution=attribution, **options)
         assert [(row[0], row[3]) for row in result.rows] == [("y", 2), ("y", 0)]
-        assert result.summary["entered"] == 4
+        assert result.summary["entered"] == 5
 
 
 def test_where_holds_for_every_step_and_users_may_be_anonymous():

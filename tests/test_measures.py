@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import measures as oracle
-from oracle import people
+from oracle import people, suppression
 from questions import answers, questions
 
 from evlog.errors import UsageError
@@ -113,12 +113,16 @@ def test_each_group_is_a_question_of_its_own(tmp_path_factory, question, top, le
         held.setdefault(event.get("feature") or "(none)", []).append(event)
     order = sorted(held, key=lambda name: (-oracle.users(held[name]), -len(held[name]), name))
     cells = [(name, {name}) for name in order[:top]] + ([("(other)", set(order[top:]))] if order[top:] and top else [])
-    expected = []
-    for label, names in cells:
-        mine = [e for e in resolved if (e.get("feature") or "(none)") in names]
-        if oracle.users(people.in_window(mine, grouped)) >= least:
-            expected += [(label, *row) for row in oracle.targets(mine, grouped) if row[3] >= least]
-    assert list(result.rows) == close(expected)
+    mine = [[e for e in resolved if (e.get("feature") or "(none)") in names] for _, names in cells]
+    persons = [{e["person"] for e in people.in_window(one, grouped)} - {None} for one in mine]
+    cut = suppression.groups(persons, least)
+    told = [(label, own) for place, ((label, _), own) in enumerate(zip(cells, mine, strict=True)) if place not in cut]
+    expected = [(label, *row) for label, own in told for row in oracle.targets(own, grouped)]
+    shown = {row[:3] for row in result.rows}
+    assert list(result.rows) == close([row for row in expected if row[:3] in shown])
+    hidden = {number for number, row in enumerate(expected) if row[:3] not in shown}
+    suppression.held_back([(row[0], row[1:3]) for row in expected], [row[4] for row in expected], hidden, least)
+    assert result.definition.get("withheld", 0) == len(cut) + len(hidden)
 
 
 @settings(max_examples=200, deadline=None)

@@ -16,7 +16,7 @@ from evlog.event.plan import Plan
 from evlog.ingest import commit
 from evlog.ingest.rules import Rules
 from evlog.ingest.source import Source
-from evlog.person import erase, rewrite
+from evlog.person import erase, receipt, retold, rewrite
 from evlog.store import journal, layout, quarantine, tombstones
 from evlog.verify import verify
 
@@ -86,7 +86,7 @@ def test_the_user_is_gone_from_every_tier_and_the_receipt_says_the_truth(store: 
     kit.sound(store)
 
 
-def _truthful(receipt: rewrite.Receipt, before: dict[str, bytes], store: layout.Store) -> None:
+def _truthful(receipt: receipt.Receipt, before: dict[str, bytes], store: layout.Store) -> None:
     """The checksums are those of the files, and every file that changed is in the receipt."""
     import hashlib
 
@@ -274,8 +274,8 @@ def test_a_mention_that_an_erasure_leaves_is_found_by_its_scan(
 ) -> None:
     """Ids in columns of people and in targets that are users, though the removal takes them for chance."""
     kit.ingest(store, event("#target", user="ann", target_type="user", target_id="42"))
-    monkeypatch.setattr(rewrite, "_IDS", ("event_id",))
-    monkeypatch.setattr(rewrite, "_COLUMNS", ("event_id", "properties"))
+    monkeypatch.setattr(retold, "IDS", ("event_id",))
+    monkeypatch.setattr(retold, "COLUMNS", ("event_id", "properties"))
     assert erase.erase(store, "42").found == 1
 
 

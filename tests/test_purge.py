@@ -157,15 +157,15 @@ def test_any_store_keeps_exactly_the_days_from_the_boundary_on(batches: list[tup
 def test_the_command_remembers_what_starts_a_pair_and_leaves_inactive_types_out() -> None:
     from types import SimpleNamespace
 
-    from evlog.cli.commands import purge as command
+    from evlog.cli import leaving
 
     pairs = {"x": SimpleNamespace(start="begin"), "a": SimpleNamespace(start="open")}
     funnels = {"f": SimpleNamespace(steps=("visit|land[x=1]", "buy"))}
     plan = SimpleNamespace(inactive_types=frozenset({"ping"}), pairs=pairs, funnels=funnels)
     named = SimpleNamespace(remember=("signup",))
-    told = command._remembered(SimpleNamespace(plan=lambda: plan, settings=named))  # type: ignore[arg-type]
+    told = leaving.remembered(SimpleNamespace(plan=lambda: plan, settings=named))  # type: ignore[arg-type]
     assert told == (["ping"], ["begin", "land", "open", "signup", "visit"])
-    assert command._remembered(SimpleNamespace(plan=lambda: None, settings=named)) == ([], ["signup"])  # type: ignore[arg-type]
+    assert leaving.remembered(SimpleNamespace(plan=lambda: None, settings=named)) == ([], ["signup"])  # type: ignore[arg-type]
 
 
 def test_what_is_kept_of_renamed_ids_goes_with_its_day(store: layout.Store) -> None:

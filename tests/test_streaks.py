@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import measures, people
+from oracle import measures, people, suppression
 from oracle import streaks as oracle
 from questions import answers, questions
 
@@ -77,12 +77,14 @@ def test_each_group_is_a_question_of_its_own(tmp_path_factory, question, least):
     for event in people.in_window(resolved, grouped):
         held.setdefault(event.get("feature") or "(none)", []).append(event)
     runs, bars = [], []
-    for name in sorted(held, key=lambda name: (-measures.users(held[name]), -len(held[name]), name)):
-        if measures.users(held[name]) >= least:
+    order = sorted(held, key=lambda name: (-measures.users(held[name]), -len(held[name]), name))
+    cut = suppression.groups([{e["person"] for e in held[name]} - {None} for name in order], least)
+    for place, name in enumerate(order):
+        if place not in cut:
             mine = [e for e in resolved if (e.get("feature") or "(none)") == name]
             runs += [(name, *row) for row in oracle.streaks(mine, grouped)[0]]
             bars += [(name, *row) for row in oracle.bars(mine, grouped, lambda day: day, cumulative=False)]
     assert list(streaks.rows) == runs
     assert list(stickiness.rows) == bars
     whole = oracle.streaks(resolved, grouped)[1]
-    assert streaks.summary == whole
+    assert streaks.summary == suppression.totals(whole, len(cut), len(runs), whole["users"], least)

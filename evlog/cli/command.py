@@ -44,6 +44,7 @@ class About:
     exits: tuple[int, ...] = ()
     settings: tuple[str, ...] = ()
     prints: Format | None = None  # the format it prints in unless told otherwise
+    also: tuple[str, ...] = ()  # formats that only this command speaks
 
     @property
     def epilog(self) -> str:
@@ -55,12 +56,20 @@ class About:
 
 
 def command(
-    *, example: str, exits: tuple[int, ...] = (1,), settings: tuple[str, ...] = (), prints: Format | None = None
+    *,
+    example: str,
+    exits: tuple[int, ...] = (1,),
+    settings: tuple[str, ...] = (),
+    prints: Format | None = None,
+    also: tuple[str, ...] = (),
 ) -> Callable[[Function], Function]:
-    """Mark a function as a command; `settings` names those it takes as flags, with `prints` it takes `--format` too."""
+    """Mark a function as a command; `settings` names those it takes as flags, with `prints` it takes `--format` too.
+
+    `also` are formats beside those that every command speaks; it writes them itself.
+    """
 
     def marked(function: Function) -> Function:
-        function.__dict__["about"] = About(example, exits, settings, prints)
+        function.__dict__["about"] = About(example, exits, settings, prints, also)
         return function
 
     return marked
@@ -105,7 +114,7 @@ def built(name: str, function: Callable[..., int | None]) -> TyperCommand:
     if about.prints is not None:
         from evlog.cli import printing
 
-        parameters += printing.parameters(about.prints)
+        parameters += printing.parameters(about.prints, also=about.also)
     return built_from(name, function, parameters, about, help_=inspect.getdoc(function) or "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from evlog.cli.command import flag, option
+from evlog.cli.command import flag, option, setting
 from evlog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Shape:
     output: str | None = None
     raw_csv: bool = False
     plot: bool = False
+    pseudonymise: bool = False
 
     @property
     def table(self) -> bool:
@@ -35,18 +36,29 @@ class Shape:
         return self.format == "table"
 
 
-def parameters(default: Format | None = None) -> list[inspect.Parameter]:
-    """The options that say how an answer is printed; what names no default of its own is a report, and can be drawn."""
-    formats = "|".join(get_args(Format))
+def parameters(default: Format | None = None, *, also: tuple[str, ...] = ()) -> list[inspect.Parameter]:
+    """The options that say how an answer is printed; what names no default of its own is a report, and can be drawn.
+
+    `also` are formats that the command writes itself.
+    """
+    known: Any = Literal[(*get_args(Format), *also)]
+    formats = "|".join(get_args(known))
     drawn = [flag("print__plot", "--plot", "A picture in place of the table.")] if default is None else []
     return [
         *drawn,
-        option("print__format", Format, default or "table", "--format", metavar=formats, help="How rows are printed."),
+        *(pseudonyms() if default is None else []),
+        option("print__format", known, default or "table", "--format", metavar=formats, help="How rows are printed."),
         option(
             "print__output", str | None, None, "--output", metavar="FILE", help="Write to FILE, whole or not at all."
         ),
         flag("print__raw_csv", "--raw-csv", "Leave cells of CSV as they are, formulas of a spreadsheet too."),
     ]
+
+
+def pseudonyms() -> list[inspect.Parameter]:
+    """The options of an answer in which ids may stand."""
+    says = "Pseudonyms for user_id, anonymous_id and session_id: keyed hashes that stay the same under one key."
+    return [flag("print__pseudonymise", "--pseudonymise", says), setting("pseudonym_key")]
 
 
 def shape(given: dict[str, Any]) -> Shape:
@@ -62,9 +74,19 @@ def shape(given: dict[str, Any]) -> Shape:
 
 def emit(call: Call, result: Result, shape: Shape, *, bare: bool = False) -> None:
     """Print `result`: rows to stdout or the file, its notes to stderr."""
+    if shape.pseudonymise:
+        result = pseudonymised(call, result)
     call.out.result(result, shape, bare=bare)
     for note in result.notes:
         call.out.note(note)
+
+
+def pseudonymised(call: Call, result: Result) -> Result:
+    """The answer with pseudonyms for ids, by the key of this call."""
+    from evlog.query import pseudonym
+    from evlog.store.pseudonym import key_of
+
+    return pseudonym.pseudonymised(result, key_of(call.store(), call.settings.pseudonym_key))
 
 
 def counted(call: Call, name: str, counts: Mapping[str, int], *, dry_run: bool = False) -> Result:

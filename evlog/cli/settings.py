@@ -42,8 +42,24 @@ class Settings:
     workers: int | None
     pii: Literal["redact", "truncate", "reject", "allow"]
     pii_allow: tuple[str, ...]
+    pseudonym_key: Path | None
     retention: timedelta
+    rollups_retention: timedelta | None
+    late_allowance: timedelta
     remember: tuple[str, ...]
+    check_last_days: int
+    check_rejects: float | None
+    check_nulls: float | None
+    check_duplicates: float | None
+    check_wrong: float | None
+    check_late: float | None
+    check_lag: timedelta | None
+    check_freshness: timedelta | None
+    check_volume: float | None
+    check_rate_per_user: float | None
+    check_rollup_seconds: float | None
+    check_overdue: timedelta | None
+    check_ingest_rate: float | None
     origins: Mapping[str, str]
 
     def origin(self, name: str) -> str:

@@ -64,6 +64,9 @@ _SIZE = Kind(values.size(1 << 10, 8 << 20), "a size from 1KiB to 8MiB", "SIZE")
 _REJECTS = Kind(values.tolerance, "a number such as 100, or a share such as 1%", "N|P%")
 _WORKERS = Kind(values.number(1, 64), "a number from 1 to 64", "N")
 _NAMES = Kind(values.listed, "a list of names", "NAME", many=True)
+_SHARE = Kind(values.share, "a share such as 1%", "P%").or_none()
+_AMOUNT = Kind(values.amount, "a number above 0 such as 60 or 3.5", "N").or_none()
+_COUNT_OR_SHARE = Kind(values.amount_or_share, "a number such as 10000, or a share such as 5%", "N|P%").or_none()
 
 SPECS: tuple[Spec, ...] = (
     Spec("data", "store.path", "evlog-data", _FOLDER, "The store."),
@@ -92,6 +95,8 @@ SPECS: tuple[Spec, ...] = (
     Spec("pii", "privacy.pii", "redact", _one_of("redact", "truncate", "reject", "allow"),
          "What becomes of personal data in properties."),
     Spec("pii_allow", "privacy.pii_allow", (), _NAMES, "A property that is not personal data, whatever its name."),
+    Spec("pseudonym_key", "privacy.pseudonym_key", None, _FILE.or_none(),
+         "The file with the key of --pseudonymise, which only its owner may read; by default the store has one."),
     Spec("retention", "retention.raw", "90d", _DURATION, "How long events are kept.", "--older-than"),
     Spec("rollups_retention", "retention.rollups", None, _DURATION.or_none(), "How long rollups are kept.",
          "--rollups-older-than"),
@@ -99,6 +104,30 @@ SPECS: tuple[Spec, ...] = (
          "How long after a period late events are expected; then its rollup is final."),
     Spec("remember", "retention.remember", ("signup", "sign_up", "register", "install"), _NAMES,
          "An event type whose first time with each user outlives a purge, as that of any activity does."),
+    Spec("check_last_days", "check.last_days", 7, _DAYS, "The last N whole days, the as-of day included.", "--days"),
+    Spec("check_rejects", "check.rejects", "1%", _SHARE, "The most of a day's lines that may be rejected.",
+         "--rejects"),
+    Spec("check_nulls", "check.nulls", "5%", _SHARE, "The most of a day's events that may lack a field.", "--nulls"),
+    Spec("check_duplicates", "check.duplicates", "1%", _SHARE, "The most of a day's lines that may be stored already.",
+         "--duplicates"),
+    Spec("check_wrong", "check.wrong", "1%", _SHARE,
+         "The most of a day's events, completions or sessions that may contradict others.", "--wrong"),
+    Spec("check_late", "check.late", "5%", _SHARE, "The most of a day's live events that may come a day late.",
+         "--late"),
+    Spec("check_lag", "check.lag", "5m", _DURATION.or_none(), "How long all but 5% of live events may take to come.",
+         "--lag"),
+    Spec("check_freshness", "check.freshness", "2d", _DURATION.or_none(),
+         "How old the newest event may be where events come in live.", "--freshness"),
+    Spec("check_volume", "check.volume", "3.5", _AMOUNT,
+         "How many robust deviations a day's events may be off the median of its weekday.", "--volume"),
+    Spec("check_rate_per_user", "check.rate_per_user", "10000", _COUNT_OR_SHARE,
+         "The most events of one user on a day, or the largest share.", "--rate-per-user"),
+    Spec("check_rollup_seconds", "check.rollup_seconds", "60", _AMOUNT, "How many seconds a rollup may take.",
+         "--rollup-seconds"),
+    Spec("check_overdue", "check.overdue", "2d", _DURATION.or_none(),
+         "How long a day may wait for compact or purge.", "--overdue"),
+    Spec("check_ingest_rate", "check.ingest_rate", "none", _AMOUNT,
+         "The fewest lines a minute that ingest may take in.", "--ingest-rate"),
 )  # fmt: skip
 NAMES: dict[str, Spec] = {spec.name: spec for spec in SPECS}
 KEYS: dict[str, Spec] = {spec.key: spec for spec in SPECS}

@@ -33,9 +33,10 @@ PLAN = {
     "lint": Entry("What in the plan will be regretted: names, types, missing pairs.", "commands.plan:lint"),
 }
 USER = {
-    "export": Entry("All events of a user.", "commands.user:export"),
-    "delete": Entry("Erase a user from every tier, for good.", "commands.user:delete"),
+    "export": Entry("All events of a user.", "commands.access:export"),
+    "delete": Entry("Erase a user from every tier, for good.", "commands.erasure:delete"),
     "suppress": Entry("Store nothing more of a user; the past stays.", "commands.suppress:suppress"),
+    "rotate-key": Entry("A new key for --pseudonymise; the old one is gone.", "commands.pseudonym:rotate"),
     "link": Entry("Say that events of an id belong to a user.", "commands.user:link"),
     "unlink": Entry("Take back what was said of an id.", "commands.user:unlink"),
     "journey": Entry("What one user did, event by event.", "commands.user:journey", makes=True),

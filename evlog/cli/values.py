@@ -20,6 +20,8 @@ T = TypeVar("T")
 _SIZE = re.compile(r"(\d{1,12})\s*([kmg]?)(i?)b?", re.ASCII | re.IGNORECASE)
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
 _WHOLE = 100.0
+_ENDLESS = 1e15
+_NEARLY_ALL = 1 - 1e-12  # 100% of something, told from the number 1
 
 
 def text(value: object) -> str:
@@ -101,6 +103,32 @@ def tolerance(value: object) -> int | float:
             raise ValueError(value)
         return share
     return number(0, 10**12)(value)
+
+
+def share(value: object) -> float:
+    """A share: 1%, or 0.01; a bare 1 may mean either, and is none."""
+    if isinstance(value, str) and "%" in value:
+        return float(tolerance(value))
+    found = amount(value, least=0.0)
+    if found >= 1:
+        raise ValueError(value)
+    return found
+
+
+def amount(value: object, *, least: float = 1e-9) -> float:
+    """A number, not below the least."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(value)  # noqa: TRY004
+    found = float(value)
+    if not least <= found < _ENDLESS:
+        raise ValueError(value)
+    return found
+
+
+def amount_or_share(value: object) -> float:
+    """A number from 1 on, or a share, which is below 1."""
+    found = share(value) if isinstance(value, str) and "%" in value else amount(value)
+    return min(found, _NEARLY_ALL) if isinstance(value, str) and "%" in value else found
 
 
 def zone(value: object) -> str:

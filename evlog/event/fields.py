@@ -11,8 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 from evlog.event import decode
+from evlog.event.consent import FIELDS as PRIVACY
+from evlog.event.consent import given as consent
+from evlog.event.consent import shared
 from evlog.event.record import COLUMNS
 from evlog.event.reject import Problem, Rejected, shown
+
+__all__ = ("ALIASES", "PROPERTIES", "Draft", "consent", "resolve", "shared")
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "event_type": ("event_type", "eventType", "event_name", "eventName", "event", "type"),
@@ -46,13 +51,6 @@ OURS = frozenset({"received_at", "seq", "date", "user_key"})
 
 _COLUMNS = frozenset(COLUMNS) | OURS
 _SAY_SOMETHING = frozenset({"event_id", "ts"})  # an empty one is wrong; any other empty field is absent
-_CONSENT = ("consent_given", "consentGiven", "consent", "analytics", "analytics_storage", "given", "granted")
-_PRIVACY = (
-    "privacy", "consent", "consent_given", "consentGiven", "privacy.consent_given", "privacy.consentGiven",
-    "privacy.consent", "consent.analytics", "consent.analytics_storage",
-)  # fmt: skip
-_REFUSED = frozenset({"false", "no", "n", "off", "0", "0.0", "denied", "declined", "refused", "revoked", "withdrawn"})
-_GIVEN = frozenset({"true", "yes", "y", "on", "1", "1.0", "granted", "accepted", "given"})
 
 
 @dataclass(slots=True)
@@ -74,37 +72,7 @@ class Shape:
     context: tuple[str, ...]
     extras: tuple[str, ...]
     targets: tuple[tuple[str, str], ...]
-
-
-def consent(event: Any) -> bool | None:
-    """Whether the event says that its user agreed to analytics: True, False, or None where it does not say.
-
-    A refusal anywhere wins.
-    """
-    said = [verdict for value in shared(event).values() for verdict in _verdicts(value)]
-    return False if False in said else (True if True in said else None)
-
-
-def shared(envelope: Any) -> dict[str, Any]:
-    """What an envelope says of consent for all events in it."""
-    return {key: envelope[key] for key in _PRIVACY if key in envelope} if isinstance(envelope, dict) else {}
-
-
-def _verdicts(value: Any) -> list[bool | None]:
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        value = _object(value)
-    if isinstance(value, dict):
-        return [verdict for key in _CONSENT if key in value for verdict in _verdicts(value[key])]
-    word = str(value).strip().lower()
-    return [False if word in _REFUSED else (True if word in _GIVEN else None)]
-
-
-def _object(text: str) -> Any:
-    """The object in `text`, or `text` itself where there is none."""
-    try:
-        return decode.load(text.encode())
-    except Rejected:
-        return text
+    privacy: tuple[str, ...]
 
 
 def resolve(event: dict[str, Any], mapping: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> Draft:
@@ -120,8 +88,8 @@ def resolve(event: dict[str, Any], mapping: tuple[tuple[str, tuple[str, ...]], .
         _merge(draft, draft.properties, key, event[key])
     for key in shape.context:
         _merge(draft, draft.context, key, event[key])
-    for key in _PRIVACY:
-        if event.get(key) is not None:
+    for key in shape.privacy:
+        if event[key] is not None:
             draft.context.setdefault(key, event[key])
     for key in (*shape.extras, *losers):
         _add(draft, draft.properties, key, event[key])
@@ -137,11 +105,12 @@ def _shape(keys: tuple[str, ...]) -> Shape:
     picks = tuple((name, found) for name, names in ALIASES.items() if (found := tuple(n for n in names if n in there)))
     properties = tuple(key for key in PROPERTIES if key in there)
     context = tuple(key for key in CONTEXT if key in there)
-    known = {key for _, names in picks for key in names} | {*properties, *context, *_PRIVACY}
+    known = {key for _, names in picks for key in names} | {*properties, *context, *PRIVACY}
     if there <= _COLUMNS:
         known |= OURS
     extras = tuple(key for key in keys if key not in known)
-    return Shape(picks, properties, context, extras, tuple((key, kind) for key, kind in TARGETS if key in there))
+    targets = tuple((key, kind) for key, kind in TARGETS if key in there)
+    return Shape(picks, properties, context, extras, targets, tuple(key for key in PRIVACY if key in there))
 
 
 def _pick(event: dict[str, Any], shape: Shape, draft: Draft) -> list[str]:

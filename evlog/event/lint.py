@@ -195,10 +195,14 @@ def _unknown(plan: Plan, where: str, names: Iterable[str]) -> Iterator[Finding]:
 
 
 def _gaps(plan: Plan) -> Iterator[Finding]:
-    """What a reader of the plan would miss: descriptions, categories."""
+    """What a reader of the plan would miss: descriptions, categories, event types of a purpose."""
     categorised = any(rule.category for rule in plan.events.values())
     for name, rule in plan.events.items():
         if not rule.description:
             yield Finding("note", dotted("events", name), "has no description")
         if categorised and rule.category is None:
             yield Finding("note", dotted("events", name), "has no category, while others have")
+    used = {plan.purpose_of(name) for name in plan.events}
+    for purpose in plan.purposes if plan.events else ():
+        if purpose not in used:
+            yield Finding("note", "purposes", f"no event type is collected for {purpose}")

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from evlog.event.consent import PURPOSES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -49,6 +51,7 @@ class EventRule:
     properties: Mapping[str, Property] = field(default_factory=dict)
     additional: bool = False  # properties that the plan does not name are let in
     active: bool = True  # False: the event says nothing about its user being active (metrics §1)
+    purpose: str | None = None  # what it is collected for, which its user may refuse; None: the first of the plan
 
     @property
     def pii_allowed(self) -> frozenset[str]:
@@ -126,6 +129,7 @@ class Plan:
     consent: Literal["required", "optional"] = "optional"
     placeholder_users: Literal["reject", "null"] = "reject"
     anonymous_ids: str | None = None  # a pattern: a user_id that wholly matches is an anonymous id (metrics §18.8)
+    purposes: tuple[str, ...] = ()  # what events are collected for; none named: consent.PURPOSES
     inactive: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()  # types that are errors (metrics §11)
     requests: tuple[str, ...] = ()  # types that errors are measured against
@@ -162,6 +166,16 @@ class Plan:
         """The event types that do not make their user active (metrics §1), listed or marked `active = false`."""
         return frozenset(self.inactive) | {name for name, rule in self.events.items() if not rule.active}
 
+    @property
+    def known_purposes(self) -> tuple[str, ...]:
+        """The purposes that event types may have; the first is that of types that name none."""
+        return self.purposes or PURPOSES
+
+    def purpose_of(self, event_type: object) -> str:
+        """What events of this type are collected for."""
+        rule = self.events.get(event_type) if isinstance(event_type, str) else None
+        return (rule.purpose if rule is not None else None) or self.known_purposes[0]
+
     def category_of(self, event_type: str) -> str | None:
         """The category that the plan gives to events of this type."""
         rule = self.events.get(event_type)
@@ -182,7 +196,9 @@ class Plan:
             (name, index.description, sorted(index.components.items(), key=_key))
             for name, index in sorted(self.indices.items(), key=_key)
         ]
-        return (*kinds, parts, indices) if any((*kinds, parts, indices)) else ()
+        purposes = [(name, rule.purpose) for name, rule in sorted(self.events.items()) if rule.purpose]
+        later = (*kinds, parts, indices) if any((*kinds, parts, indices)) else ()
+        return (*later, self.purposes, purposes) if self.purposes or purposes else later
 
 
 def _key(item: tuple[str, object]) -> str:

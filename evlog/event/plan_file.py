@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from evlog.errors import PlanError
+from evlog.event import consent
 from evlog.event.plan import (
     MEASURES,
     PROPERTY_TYPES,
@@ -94,16 +95,19 @@ def _told(name: str, faults: list[Fault]) -> str:
 
 
 def _plan(table: Table) -> Plan:
+    purposes = _purposes(table)
+    known = purposes or consent.PURPOSES
     plan = Plan(
         version=table.text("version"),
         id=table.one_of("id", ("required", "optional")) or "optional",
         consent=table.one_of("consent", ("required", "optional")) or "optional",
         placeholder_users=table.one_of("placeholder_users", ("reject", "null")) or "reject",
         anonymous_ids=table.pattern("anonymous_ids"),
+        purposes=purposes,
         inactive=table.words("inactive"),
         errors=table.words("errors"),
         requests=table.words("requests"),
-        events={name: _event(inner) for name, inner in table.tables("events") if _named(inner, name)},
+        events={name: _event(inner, known) for name, inner in table.tables("events") if _named(inner, name)},
         pairs={name: _pair(inner) for name, inner in table.tables("pairs") if _named(inner, name)},
         funnels={name: _funnel(inner) for name, inner in table.tables("funnels") if _named(inner, name)},
         parts={name: _part(inner) for name, inner in table.tables("parts", as_written=True) if _named(inner, name)},
@@ -111,6 +115,17 @@ def _plan(table: Table) -> Plan:
     )
     table.close()
     return plan
+
+
+def _purposes(table: Table) -> tuple[str, ...]:
+    """The purposes that a plan names; a word for consent as a whole is none, nor are two spellings of one."""
+    names = table.words("purposes")
+    for name in names:
+        if name in consent.WORDS:
+            table.fault("purposes", f"expected no word for consent as a whole, got {came(name)}")
+    if len(set(map(consent.purpose, names))) < len(names):
+        table.fault("purposes", "expected each purpose once, in one spelling")
+    return names
 
 
 def can_be_named(name: str) -> bool:
@@ -127,7 +142,7 @@ def _named(table: Table, name: str) -> bool:
     return False
 
 
-def _event(table: Table) -> EventRule:
+def _event(table: Table, purposes: tuple[str, ...]) -> EventRule:
     rule = EventRule(
         category=table.word("category"),
         description=table.text("description"),
@@ -136,6 +151,7 @@ def _event(table: Table) -> EventRule:
                     if _named(inner, name)},
         additional=table.flag("additional", default=False),
         active=table.flag("active", default=True),
+        purpose=table.one_of("purpose", purposes),
     )  # fmt: skip
     table.close()
     return rule

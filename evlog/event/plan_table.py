@@ -22,6 +22,7 @@ _MEANT = {
     "kind": "type", "end": "complete", "event": "events", "pair": "pairs", "funnel": "funnels",
     "part": "parts", "index": "indices", "indexes": "indices", "component": "components", "error": "errors",
     "request": "requests", "exercises": "targets", "target": "targets", "types": "events", "name": "title",
+    "purposes": "purpose", "reason": "purpose",
 }  # fmt: skip
 """What people used to other schemas write, and what it is called here."""
 

@@ -15,12 +15,14 @@ id = "optional"                  # "required": an event without an id is refused
 consent = "optional"             # "required": an event that does not say yes is not stored
 placeholder_users = "reject"     # "null": users such as "anonymous" or "undefined" are nobody
 # anonymous_ids = "anon-.*"      # a user_id that wholly matches is an anonymous_id
+# purposes = ["analytics", "personalisation", "marketing"]   # what people may refuse; the first is the usual one
 inactive = []                    # event types that do not make their user active: sent by a server, not by a person
 
 # [events.exercise_start]
 # description = "A person opened an exercise for the first time, or again."
 # category = "exercise"                          # given to events that bring none
 # required = ["user_id", "target_id"]            # fields that must be there
+# purpose = "analytics"                          # not stored of users who refused it
 #
 # [events.exercise_complete]
 # description = "A person handed an exercise in."

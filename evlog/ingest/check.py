@@ -1,22 +1,25 @@
 """The exact judgement of one event: from a JSON object to its canonical line, or every reason why not.
 
-The order is metrics §13: consent, tombstones, required, type, schema, personal data, time. Refused consent and erased
-users never become rejects.
+The order is metrics §13: consent, tombstones, required, type, schema, personal data, time. Refused consent, erased and
+suppressed users never become rejects.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from evlog.event import fields, placeholder, times
+from evlog.event import consent, fields, placeholder, times
 from evlog.event.record import IDS, TEXTS, Line
 from evlog.event.reject import Problem, Rejected, shown
 from evlog.event.validator import Validator
+from evlog.ingest.ledger import Ledger
 
 if TYPE_CHECKING:
+    from evlog.event.consent import Said
     from evlog.event.fields import Draft
     from evlog.ingest.rules import Moment, Rules
     from evlog.ingest.tally import Tally
@@ -28,7 +31,7 @@ PLACEHOLDERS = frozenset(case(word) for word in placeholder.WORDS for case in (s
 
 
 class NoConsent(Exception):
-    """The user refused (or, where it is required, did not give) consent."""
+    """The user refused (or, where it is required, did not give) consent to this, or is suppressed."""
 
 
 class Erased(Exception):
@@ -58,17 +61,32 @@ class Judge:
         self.validator = Validator(rules.plan)
         self._allowed = {name: rule.pii_allowed for name, rule in rules.plan.events.items()}
         self._anonymous = re.compile(rules.plan.anonymous_ids).fullmatch if rules.plan.anonymous_ids else None
+        self._purposes = frozenset(map(consent.purpose, rules.plan.known_purposes)) | {consent.EVERYTHING}
+        self._required = "required" in (rules.consent, rules.plan.consent)
+        used = (rules.plan.purpose_of(name) for name in (None, *rules.plan.events))
+        self._used = frozenset(map(consent.purpose, used))
+        self.open_ledger()
+
+    def open_ledger(self) -> None:
+        """Begin a block: what is known of consent is what the moment says."""
+        self.ledger = Ledger(self.moment.tombstones, self.moment.heard, self._used)
 
     def erased(self, user: str | None) -> bool:
         """Whether a user was erased; remembered, as one user has many events."""
         return _erased(self.moment.tombstones, user)
 
-    def event(self, value: Any) -> Accepted:
-        """The accepted event; Rejected, NoConsent or Erased where it is none."""
+    def event(self, value: Any, above: Said = ()) -> Accepted:
+        """The accepted event; Rejected, NoConsent or Erased where it is none.
+
+        `above` is what the envelope around it says of consent.
+        """
         if not isinstance(value, dict):
+            if consent.verdict(above, self.rules.plan.purpose_of(None)) is False:
+                raise NoConsent
             raise Untold(Problem("not_object", "", "a JSON object", shown(value)))
-        self._consent(value)
-        draft = self._draft(value)
+        said = (*above, *consent.statements(value))
+        draft = self._draft(value, said)
+        self._consent(draft, said)
         self._tombstones(draft)
         problems: list[Problem] = []
         found = _ids(draft, problems) | _texts(draft, problems)
@@ -95,17 +113,63 @@ class Judge:
         )
         return Accepted(line, instant, draft.conflicts, redacted)
 
-    def _consent(self, value: dict[str, Any]) -> None:
-        given = fields.consent(value)
-        required = "required" in (self.rules.consent, self.rules.plan.consent)
-        if given is False or (given is None and required):
-            raise NoConsent
-
-    def _draft(self, value: dict[str, Any]) -> Draft:
+    def _draft(self, value: dict[str, Any], said: Said) -> Draft:
         try:
             return fields.resolve(value, self.rules.mapping)
         except Rejected as refused:
+            self._half_read(value, said)
             raise Untold(*refused.problems, day=self._day(value)) from refused
+
+    def _half_read(self, value: dict[str, Any], said: Said) -> None:
+        """Hear what an event says of consent that could not be read as a whole."""
+        bare = {key: inner for key, inner in value.items() if key not in (*fields.PROPERTIES, *fields.CONTEXT)}
+        try:
+            self._consent(fields.resolve(bare), said)
+        except Rejected:
+            if consent.verdict(said, self.rules.plan.purpose_of(None)) is False:
+                raise NoConsent from None
+
+    def _consent(self, draft: Draft, said: Said) -> None:
+        """Return if what is said of consent, here and before, lets the event in."""
+        event_type = draft.values.get("event_type")
+        purpose = self.rules.plan.purpose_of(event_type)
+        if event_type == consent.UPDATE:
+            said = (*said, *consent.answers(draft.properties))
+            self._hear(draft, said)
+        given = consent.verdict(said, purpose)
+        if given is False or (given is None and self._required):
+            raise NoConsent
+
+    def _hear(self, draft: Draft, said: Said) -> None:
+        """Take note of what a user says of consent in an event that is about nothing else."""
+        words: dict[str, bool] = {}
+        for about, granted in said:
+            if about in self._purposes:
+                words[about] = granted and words.get(about, True)
+        user, anonymous = self._who(draft)
+        at = self._said_at(draft)
+        if at is None:  # a refusal holds all the same, from now on
+            at = times.canonical(self.moment.received.replace(tzinfo=UTC))
+            words = {about: granted for about, granted in words.items() if not granted}
+        if words and not (self.erased(user) or self.erased(anonymous)):
+            self.ledger.hear(user, anonymous, words, at)
+
+    def _said_at(self, draft: Draft) -> str | None:
+        """When something was said; None where the event does not tell, or tells of a time that cannot be."""
+        try:
+            text = times.read(draft.values.get("ts"), self.rules.assume).text
+        except Rejected:
+            return None
+        return text if times.OLDEST <= text <= self.moment.latest else None
+
+    def _who(self, draft: Draft) -> tuple[str | None, str | None]:
+        """The user and the anonymous id of an event; an id that means nobody is none."""
+        user, anonymous = (_told(draft.values.get(name)) for name in ("user_id", "anonymous_id"))
+        if user in PLACEHOLDERS:
+            return None, anonymous
+        if user is not None and self._anonymous is not None and self._anonymous(user):
+            return None, anonymous or user
+        return user, anonymous
 
     def _day(self, value: dict[str, Any]) -> str | None:
         """The day of an event that could not be read as a whole."""
@@ -121,6 +185,10 @@ class Judge:
                 value = draft.values.get(name)
                 if isinstance(value, str | int) and self.erased(str(value)):
                     raise Erased
+        if not self.ledger.quiet:
+            purpose = consent.purpose(self.rules.plan.purpose_of(draft.values.get("event_type")))
+            if self.ledger.bars(*self._who(draft), purpose):
+                raise NoConsent
 
     def _user(self, found: dict[str, str | None], problems: list[Problem]) -> None:
         user = found.get("user_id")
@@ -178,6 +246,11 @@ class Judge:
         tally.conflicts += accepted.conflicts
         tally.redacted += bool(accepted.redacted)
         tally.redacted_fields.update(accepted.redacted)
+
+
+def _told(value: Any) -> str | None:
+    """An id as text; None where there is none."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
 
 
 @lru_cache(maxsize=65_536)

@@ -17,16 +17,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evlog.event.consent import UPDATE
 from evlog.event.record import derived_id, entry, stored
 from evlog.event.reject import Problem
 from evlog.event.times import canonical
 from evlog.ingest.contents import Contents
+from evlog.ingest.ledger import SILENCE, Heard
 from evlog.ingest.parsed import Day, Reject
-from evlog.store import ids, journal, locks, tombstones
+from evlog.store import audit, ids, journal, locks, tombstones
 from evlog.store.layout import SegmentName, received_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
@@ -43,7 +46,7 @@ _EMPTY_ID, _AT = b'"event_id":""', b',"seq":'
 
 
 class Stale(Exception):
-    """Users were erased or days purged since the block was parsed."""
+    """Users were erased or suppressed, or days purged, since the block was parsed."""
 
 
 @dataclass(slots=True)
@@ -71,6 +74,7 @@ class Batch:
     moment: Moment
     held: ExitStack
     staging: journal.Staging
+    before: Heard = SILENCE  # what the run had heard of consent when it was parsed
     days: dict[str, _Day] = field(default_factory=dict)
     named: bool = False  # its events without an id were given one
 
@@ -81,6 +85,7 @@ class Committer:
     def __init__(self, store: Store, *, dedupe: bool = True, dry_run: bool = False) -> None:
         self.store = store
         self.contents = Contents()
+        self.heard = SILENCE  # what this run has heard of consent in the batches it committed
         self._dedupe = dedupe
         self._dry_run = dry_run
         self._index = ids.Index(store)
@@ -97,6 +102,8 @@ class Committer:
             journal.recover(self.store)
             self._whole = whole = _Whole(held.enter_context(journal.staging(self.store)), journal.newest(self.store))
             yield
+            if whole.received is not None:
+                whole.renames += self._consent(whole.staging, whole.received)
             if whole.renames:
                 journal.commit(whole.staging, "ingest", whole.renames, batches=whole.batches)
 
@@ -104,7 +111,7 @@ class Committer:
         """Write what seems to be new, durable but not visible. Events without an id wait for their turn."""
         with ExitStack() as held:
             staging = self._whole.staging if self._whole else held.enter_context(journal.staging(self.store))
-            batch = Batch(parsed, block, moment, ExitStack(), staging)
+            batch = Batch(parsed, block, moment, ExitStack(), staging, before=self.heard)
             nameless = {day for day, *_ in parsed.anonymous}
             for day in sorted(parsed.days.keys() - nameless):
                 batch.days[day] = self._day(batch, day)
@@ -122,6 +129,8 @@ class Committer:
             if self._whole is not None:
                 self._whole.batches += 1
                 self._whole.renames += self._settle(batch, self._whole.base + self._whole.batches)
+                self._whole.received = batch.moment.received
+                self.heard = batch.parsed.heard
                 batch.staging.sync()
             else:
                 with locks.commit(self.store):
@@ -131,6 +140,8 @@ class Committer:
                             self.contents.forget()
                         raise Stale
                     renames = self._settle(batch, journal.newest(self.store) + 1)
+                    self.heard = batch.parsed.heard
+                    renames += self._consent(batch.staging, batch.moment.received)
                     writes, unlinks = also() if also is not None else ([], [])
                     if self._dry_run:
                         writes, unlinks = [], []
@@ -214,6 +225,25 @@ class Committer:
         tally.partitions.update({day: count for day, found in batch.days.items() if (count := int(found.keep.sum()))})
         return renames + self._quarantine(batch, name)
 
+    def _consent(self, staging: journal.Staging, received: datetime) -> list[tuple[str, str]]:
+        """Stage who is suppressed from now on and who no longer is, where the run has heard of any change.
+
+        The caller holds the commit lock, so that what the store knows is what it will be added to.
+        """
+        if self._dry_run or not self.heard.said.words:
+            return []
+        stored = tombstones.load(self.store).suppressed
+        now = stored.merged(self.heard.said)
+        if now == stored:
+            return []
+        staged = f"{staging.serial()}-suppressed"
+        staging.write(staged, [tombstones.suppressed_file(now)])
+        changed = sorted(one for one in now.words if now.words[one] != stored.words.get(one))
+        refused = sum(any(word.refused for word in now.words[one].values()) for one in changed)
+        counts = {"refused": refused, "granted": len(changed) - refused}
+        act = audit.Act(UPDATE, received, "ingest", tuple(changed), counts)
+        return [(staged, f"tombstones/{tombstones.SUPPRESSED}"), audit.entry(staging, act)]
+
     def _quarantine(self, batch: Batch, name: SegmentName) -> list[tuple[str, str]]:
         """Stage the rejects that are not in quarantine yet: a rerun over the same bad line adds nothing."""
         rejects = batch.parsed.rejects
@@ -244,6 +274,7 @@ class _Whole:
     base: int
     batches: int = 0
     renames: list[tuple[str, str]] = field(default_factory=list)
+    received: datetime | None = None  # when its last batch was
 
 
 def _chosen(some: ids.Ids, mask: Mask) -> ids.Ids:

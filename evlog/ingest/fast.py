@@ -2,7 +2,8 @@
 
 What it takes, the exact judge (`check.Judge`) would take too and turn into the same bytes; a test holds the two against
 each other. Whatever it does not take at once (another field name, a nested object, a null, anything unusual) goes to
-the judge: the lane is an economy, never a second opinion. It tries a chunk of lines as one, then each line.
+the judge: the lane is an economy, never a second opinion. It tries a chunk of lines as one, then each line; a chunk in
+which somebody may say something of consent is the judge's, who goes in order.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import numpy as np
 from xxhash import xxh3_64_digest, xxh3_128_digest
 
 from evlog.event import times
+from evlog.event.consent import UPDATE
 from evlog.event.record import encode
 from evlog.event.validator import Validator
 from evlog.ingest.check import PLACEHOLDERS
+from evlog.ingest.ledger import may_update
 from evlog.ingest.rules import MAX_LINE
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ class Lane:
         """
         if self._chunk(chunk, start, out):
             return None
+        if may_update(chunk):
+            return list(range(chunk.count(b"\n")))
         return self._lines(chunk.split(b"\n")[:-1], start, out)
 
     def _chunk(self, chunk: bytes, start: int, out: Parsed) -> bool:
@@ -83,6 +88,7 @@ class Lane:
         stamps = [event.ts for event in events]
         if (
             len(events) != len(ends)
+            or (self._open and UPDATE in [event.event_type for event in events])
             or not _in_time(stamps, self._judge.moment)
             or not PLACEHOLDERS.isdisjoint([event.user_id for event in events])
             or not self._harmless(events)
@@ -144,7 +150,11 @@ class Lane:
             return False
         if tombstones.purged_before is not None and any(tombstones.purged(event.ts) for event in events):
             return False
-        erased = self._judge.erased
+        erased, ledger = self._judge.erased, self._judge.ledger
+        if not ledger.quiet:
+            ids = {event.user_id for event in events} | {event.anonymous_id for event in events}
+            if any(map(ledger.watched, ids)):
+                return False
         return not tombstones.users or not any(erased(event.user_id) or erased(event.anonymous_id) for event in events)
 
     def _categorise(self, events: list[Any]) -> int:
@@ -230,7 +240,8 @@ def shapes(plan: Plan) -> tuple[Any, dict[type, str]] | None:
     if plan.is_open:
         return _struct("Open", [("event_type", Text)], ("properties", Flat | None, None), {}), {}
     validator = Validator(plan)
-    found = {name: _planned(name, plan.events[name], validator.property_type(name)) for name in validator.fast_types()}
+    names = validator.fast_types() - {UPDATE}
+    found = {name: _planned(name, plan.events[name], validator.property_type(name)) for name in names}
     if not found:
         return None
     categories = {found[name]: category for name in found if (category := plan.events[name].category)}

@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from evlog.event import decode
-from evlog.event.fields import ALIASES, consent, shared
+from evlog.event import consent, decode
+from evlog.event.fields import ALIASES
 from evlog.event.record import encode, entry, stored
 from evlog.event.reject import Problem, Rejected
 from evlog.ingest import fast, unread
@@ -17,6 +17,7 @@ from evlog.ingest.parsed import Parsed, Reject
 from evlog.store.layout import LONGEST_LINE
 
 if TYPE_CHECKING:
+    from evlog.event.consent import Said
     from evlog.ingest.block import Block, Buffer, Piece
     from evlog.ingest.rules import Moment, Rules
 
@@ -42,10 +43,12 @@ class Parser:
     def parse(self, block: Block) -> Parsed:
         """What a block says."""
         out = Parsed()
+        self.judge.open_ledger()
         for piece in block.pieces:
             self._piece(block.data, piece, out)
         for found in block.overlong:
             self._overlong(found, out)
+        out.heard, out.refusals = self.judge.ledger.heard, tuple(self.judge.ledger.refusals.values())
         out.tally.rejected = len(out.rejects)
         out.tally.reasons.update(reject.problems[0].code for reject in out.rejects)
         return out
@@ -93,20 +96,18 @@ class Parser:
         if events is None:
             self._event(value, line, where, 0, out)
             return
-        if consent(value) is False:
-            out.tally.read += len(events)
-            out.tally.no_consent += len(events)
-            return
-        said = shared(value)
+        above, said = consent.statements(value), consent.shared(value)
         for index, member in enumerate(events):
             told = {**said, **member} if said and isinstance(member, dict) else member
-            self._event(told, None, where, index, out)
+            self._event(told, None, where, index, out, above=above)
 
-    def _event(self, value: Any, line: bytes | None, where: _Where, index: int, out: Parsed) -> None:
+    def _event(
+        self, value: Any, line: bytes | None, where: _Where, index: int, out: Parsed, *, above: Said = ()
+    ) -> None:
         """Judge one event: a whole line, or member `index` of an envelope (then `line` is None)."""
         out.tally.read += 1
         try:
-            accepted = self.judge.event(value)
+            accepted = self.judge.event(value, above)
         except NoConsent:
             out.tally.no_consent += 1
         except Erased:
@@ -130,11 +131,13 @@ class Parser:
                 out.anonymous.append((day, ordinal, content, origin))
 
     def _unreadable(self, line: bytes, refused: Rejected, where: _Where, out: Parsed) -> None:
-        """A line that was not parsed may still speak of a refusal or of an erased user: then it is not kept."""
+        """A line that was not parsed may still speak of a refusal, of an erased or suppressed user: it is not kept."""
         if unread.refuses(line):
             out.tally.no_consent += 1
         elif self._mentions_erased(line):
             out.tally.erased += 1
+        elif not self.judge.ledger.quiet and any(map(self.judge.ledger.silences, unread.names(line))):
+            out.tally.no_consent += 1
         else:
             if where.torn and refused.code == "bad_json":
                 refused = Rejected(Problem("truncated", "", "a whole line", "a last line that breaks off"))
@@ -153,13 +156,17 @@ class Parser:
 
     def _overlong(self, found: Overlong, out: Parsed) -> None:
         out.tally.read += 1
+        quiet = self.judge.ledger.quiet
         if found.refuses:
             out.tally.no_consent += 1
         elif self._mentions_erased(found.head):
             out.tally.erased += 1
+        elif not quiet and any(map(self.judge.ledger.silenced, unread.names(found.head))):
+            out.tally.no_consent += 1
         else:
             problem = _too_long(self.rules.max_line, found.length)
-            head = b"" if self._moment.tombstones.users else found.head  # the rest may say whose it is
+            told = quiet and not self._moment.tombstones.users
+            head = found.head if told else b""  # the rest may say whose it is
             out.rejects.append(
                 Reject(found.source, found.line, found.offset, (problem,), head, whole=False,
                        length=found.length, digest=found.digest)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from evlog.ingest.ledger import SILENCE, Heard
 from evlog.ingest.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
     from evlog.event.reject import Problem
+
+_BOTH = re.compile(
+    rb'"user_id":("(?:[^"\\]|\\.)*"),"anonymous_id":("(?:[^"\\]|\\.)*")'
+)  # never inside properties: see Line
 
 
 @dataclass(slots=True)
@@ -87,6 +95,17 @@ class Parsed:
     anonymous: list[tuple[str, int, bytes, int]] = field(default_factory=list)
     """Events without an id, to be given one at commit: (day, ordinal in the batch, canonical line with an empty id,
     where the raw line begins)."""
+    heard: Heard = SILENCE  # what the run has heard of consent after this block
+    refusals: tuple[str, ...] = ()
+    """Ids of which nothing more is stored from this block on, as they refused in it."""
+
+    def pairs(self, ids: Collection[str]) -> Iterator[tuple[str, str]]:
+        """The anonymous ids with which one of these users came in this block: (user, anonymous id)."""
+        held: list[bytes | bytearray] = [day.lines for day in self.days.values()]
+        for lines in held + [content for _, _, content, _ in self.anonymous]:
+            for user, anonymous in _BOTH.findall(lines):
+                if (one := orjson.loads(user)) in ids:
+                    yield one, orjson.loads(anonymous)
 
     def day(self, name: str) -> Day:
         """The lines of one partition."""

@@ -1,7 +1,8 @@
 """Both cores: two worker processes parse blocks side by side and commit them in order.
 
 Blocks go round robin; a token goes round the workers, and who holds it may commit. It carries the contents without ids
-that the other has seen, so that equal events stay apart across blocks. A worker whose parent or neighbour is gone ends.
+that the other has seen, so that equal events stay apart across blocks, and what was heard of consent. A worker whose
+parent or neighbour is gone ends.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from evlog.errors import EvlogError
 from evlog.ingest.block import CAPACITY
+from evlog.ingest.ledger import SILENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -72,7 +74,7 @@ class Pool:
             theirs.close()
             self._workers.append(ours)
             self._processes.append(process)
-        tokens[0][1].send_bytes(b"")
+        tokens[0][1].send((b"", SILENCE))
         for pair in tokens:
             pair[0].close()
             pair[1].close()
@@ -152,9 +154,10 @@ def _handle(ends: _Ends, work: Work) -> bool:
     if ends.parent in wait([ends.token_in, ends.parent]):
         return False  # the parent is gone: it sends nothing before it has our answer
     contents = work.committer.contents
-    contents.learn(np.frombuffer(ends.token_in.recv_bytes(), np.uint64))
+    seen, work.committer.heard = ends.token_in.recv()
+    contents.learn(np.frombuffer(seen, np.uint64))
     contents.news = contents.news[:0]
     tally = work.finish(batch)
-    ends.token_out.send_bytes(contents.news.tobytes())
+    ends.token_out.send((contents.news.tobytes(), work.committer.heard))
     ends.parent.send(tally)
     return True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from evlog.event.privacy import Guard
 from evlog.event.times import canonical
+from evlog.ingest.ledger import SILENCE, Heard
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,10 +47,11 @@ class Moment:
     skewed_from: str  # later times are counted as skewed
     oldest: str | None
     tombstones: Tombstones
+    heard: Heard = SILENCE  # what the run has heard of consent before
 
     @classmethod
-    def at(cls, received: datetime, rules: Rules, tombstones: Tombstones) -> Moment:
+    def at(cls, received: datetime, rules: Rules, tombstones: Tombstones, heard: Heard = SILENCE) -> Moment:
         """The limits for a batch received at `received` (naive UTC)."""
         now = received.replace(tzinfo=UTC)
         oldest = canonical(now - rules.max_age) if rules.max_age is not None else None
-        return cls(received, canonical(now + _AHEAD), canonical(now + _SKEW), oldest, tombstones)
+        return cls(received, canonical(now + _AHEAD), canonical(now + _SKEW), oldest, tombstones, heard)

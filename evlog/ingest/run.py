@@ -17,9 +17,10 @@ from evlog.ingest.rules import Moment
 from evlog.ingest.source import STDIN
 from evlog.ingest.tally import Tally
 from evlog.store import tombstones
+from evlog.store.suppressed import Suppressed, grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from evlog.ingest.block import Block
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from evlog.ingest.rules import Rules
     from evlog.ingest.source import Source
     from evlog.store.layout import Store
+    from evlog.store.tombstones import Tombstones
+
+    Kin = Callable[[Store, Sequence[str], Tombstones], Suppressed]
 
 _WORTH_FORKING = 8 << 20  # bytes of input from which two processes beat one
 
@@ -79,17 +83,19 @@ def run(
     options: Options | None = None,
     seen: Callable[[int], None] = lambda count: None,
     stored: Callable[[Tally], None] = lambda tally: None,
+    kin: Kin = lambda store, named, known: Suppressed(),
 ) -> Outcome:
     """Ingest `found` into `store`.
 
-    `clock` tells when a batch is received (naive UTC); `seen` and `stored` hear of progress.
+    `clock` tells when a batch is received (naive UTC); `seen` and `stored` hear of progress. `kin` tells which other
+    ids are theirs, of users who refuse consent: by what is stored.
 
     Each batch is durable when `stored` hears of it. An interrupt ends the reading: what was read is stored first.
     """
     asked = options or Options()
     outcome = Outcome()
     committer = Committer(store, dedupe=rules.dedupe, dry_run=asked.dry_run)
-    work = _Handling(store, rules, clock, committer)
+    work = _Handling(store, rules, clock, committer, kin)
 
     def read() -> Iterator[Block]:
         for block in _blocks(found, rules, asked, seen):
@@ -114,27 +120,47 @@ def run(
 class _Handling:
     """The two halves of handling a block; the first may run side by side with others, the second in order."""
 
-    def __init__(self, store: Store, rules: Rules, clock: Callable[[], datetime], committer: Committer) -> None:
+    def __init__(
+        self, store: Store, rules: Rules, clock: Callable[[], datetime], committer: Committer, kin: Kin
+    ) -> None:
         self._store, self._rules, self._clock, self.committer = store, rules, clock, committer
+        self._kin = kin
         self._parser: Parser | None = None
         self._moment: Moment | None = None
 
-    def prepare(self, block: Block) -> Batch:
-        """Parse a block by the rules of this moment, and stage what it brings."""
+    def prepare(self, block: Block, whose: Suppressed | None = None) -> Batch:
+        """Parse a block by the rules of this moment, and stage what it brings; `whose` tells which ids are one."""
         known = self._moment.tombstones if self._moment is not None else None
         if known is None or known.stamp != tombstones.current(self._store):
             known = tombstones.load(self._store)
-        self._moment = moment = Moment.at(self._clock(), self._rules, known)
+        heard = self.committer.heard if whose is None else self.committer.heard.knowing(whose)
+        self._moment = moment = Moment.at(self._clock(), self._rules, known, heard)
         self._parser = Parser(self._rules, moment) if self._parser is None else self._parser.at(moment)
         return self.committer.stage(self._parser.parse(block), block, moment)
 
     def finish(self, batch: Batch) -> Tally:
-        """Commit a batch; parse it again first if somebody was erased meanwhile."""
+        """Commit a batch; parse it again first if somebody was erased, suppressed or heard of consent meanwhile."""
+        settled = False
         while True:
+            if batch.before != self.committer.heard:
+                batch = self._again(batch)
+            if batch.parsed.refusals and not settled:
+                batch, settled = self._with_kin(batch), True
             try:
                 return self.committer.commit(batch)
             except Stale:
-                batch = self.prepare(batch.block)
+                batch, settled = self.prepare(batch.block), False
+
+    def _again(self, batch: Batch, whose: Suppressed | None = None) -> Batch:
+        batch.held.close()
+        return self.prepare(batch.block, whose)
+
+    def _with_kin(self, batch: Batch) -> Batch:
+        """The same batch without the events of other ids of those who refuse in it, by what is stored and by itself."""
+        named, known = batch.parsed.refusals, batch.moment.tombstones
+        devices = ((known.subject(device), known.subject(user)) for user, device in batch.parsed.pairs(named))
+        found = self._kin(self._store, named, known).merged(Suppressed(shared=grouped(devices)))
+        return self._again(batch, found) if found.kin or found.shared else batch
 
 
 def _blocks(found: list[Source], rules: Rules, asked: Options, seen: Callable[[int], None]) -> Iterator[Block]:

@@ -16,7 +16,8 @@ REACH = 512
 
 _KEY = r"(?:privacy\.)?consent(?:_given|Given)?|privacy|(?:consent\.)?analytics(?:_storage)?"
 _NO = r'(?:false|0(?:\.0)?)\b|"\s*(?:false|no?|off|0|denied|declined|refused|revoked|withdrawn)\s*"'
-_INNER = r'"(?:consent|privacy)"\s*:\s*\{[^{}]{0,200}"(?:given|granted)"'
+_MEMBER = r"given|granted|(?:analytics|marketing|personali[sz]ation|ad)(?:_storage)?"
+_INNER = rf'"(?:consent|privacy)"\s*:\s*\{{[^{{}}]{{0,200}}"(?:{_MEMBER})"'
 _REFUSAL = re.compile(rf'(?:"(?:{_KEY})"|{_INNER})\s*:\s*(?:{_NO})', re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d{1,20}")
 _ESCAPE = re.compile(r'\\+(?:u([0-9a-fA-F]{4})|(["/\\]))')

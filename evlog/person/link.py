@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evlog.errors import EvlogError, UsageError
 from evlog.person import closure
 from evlog.query.identity import NOBODY, Identity
-from evlog.store import journal, links, locks, tombstones
+from evlog.store import audit, journal, links, locks, tombstones
 from evlog.store.links import Said
 from evlog.store.snapshot import StoreBusy
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evlog.store.layout import Store
+    from evlog.store.tombstones import Tombstones
 
 _TRIES = 20
 _LONGEST = 256  # bytes of an id, as ingest has it
@@ -115,5 +116,12 @@ def _said(store: Store, line: Said, *, since: int) -> bool:
         new = Said(line.source, line.target, at, line.by)
         target, content = links.file_of([new], batch=journal.newest(store) + 1, at=at)
         staged.write("links", [content])
-        journal.commit(staged, "link", [("links", target)])
+        journal.commit(staged, "link", [("links", target), audit.entry(staged, _act(line, known))])
     return True
+
+
+def _act(line: Said, known: Tombstones) -> audit.Act:
+    """What the audit log says of a line: which ids it is about, as keyed hashes."""
+    ids = [line.source] if line.target is None else [line.source, line.target]
+    what = "user unlink" if line.target is None else "user link"
+    return audit.Act(what, line.at, line.by, tuple(known.subject(one) for one in ids))

@@ -21,7 +21,7 @@ from evlog.event.fields import ALIASES
 from evlog.event.reject import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
 ERASED = "[erased]"
 _LONG = 8
@@ -33,14 +33,17 @@ _LABELS = frozenset(
     {"event_id", "session_id", "target_id", "event_type", "category", "target_type", "feature", "source"}
 )
 _THEIRS = frozenset((*ALIASES["user_id"], *ALIASES["anonymous_id"]))
+_LINKING = frozenset({"previous_id", "previousId", "alias", "$anon_distinct_id", "from"})  # what alias events link by
+_WORD = re.compile(r"[\w-]+")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 @dataclass(frozen=True)
 class Mention:
-    """The ways in which one id can be spoken of."""
+    """The ways in which one id can be spoken of, and what stands in its place afterwards."""
 
     user: str
+    instead: str = ERASED
 
     @cached_property
     def long(self) -> bool:
@@ -51,6 +54,11 @@ class Mention:
     def needle(self) -> str:
         """The longest piece of the id that stands in JSON as it is: what a raw search looks for first."""
         return max(_SAFE.findall(self.user), key=len, default="")
+
+    @cached_property
+    def alone(self) -> bool:
+        """Whether only a whole word can speak of the id, so that word characters beside it say that it is another."""
+        return not self.long and _WORD.fullmatch(self.user) is not None
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -82,24 +90,37 @@ class Mention:
         return self._numbered(value)
 
     def without(self, value: Any) -> Any:
-        """`value` with `[erased]` in place of every mention."""
+        """`value` with what stands in place of the id for every mention."""
         if isinstance(value, str):
-            text = ERASED.join(self.pattern.sub(ERASED, piece) for piece in value.split(ERASED))
+            text = ERASED.join(self.pattern.sub(self.instead, piece) for piece in value.split(ERASED))
             inner = _opened(text)
             return _encode(self.without(inner)).decode() if self.spoken(inner) else text
         if isinstance(value, dict):
             return self._without_keys(value)
         if isinstance(value, list | tuple):
             return [self.without(inner) for inner in value]
-        return ERASED if self._numbered(value) else value
+        return self.instead if self._numbered(value) else value
+
+    def renamed(self, value: Any) -> Any:
+        """`value` with what stands in place of the id where a field of users, or of linking, is just the id."""
+        if isinstance(value, list):
+            return [self.renamed(inner) for inner in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: self.instead
+            if key in _THEIRS | _LINKING and str(inner) == self.user and not isinstance(inner, bool)
+            else self.renamed(inner)
+            for key, inner in value.items()
+        }
 
     def named(self, text: str) -> bool:
         """Whether the text in a column of ids speaks of this id."""
         return any(self._among_ids.search(piece) is not None for piece in text.split(ERASED))
 
     def unnamed(self, text: str) -> str:
-        """The text of a column of ids with `[erased]` in place of the id."""
-        return ERASED.join(self._among_ids.sub(ERASED, piece) for piece in text.split(ERASED))
+        """The text of a column of ids with what stands in place of the id."""
+        return ERASED.join(self._among_ids.sub(self.instead, piece) for piece in text.split(ERASED))
 
     def in_line(self, raw: bytes) -> bool:
         """Whether a line as it came speaks of the id, be it JSON or not; a number in a field of users counts."""
@@ -154,8 +175,7 @@ class Mentions:
 
     def counting(self, column: str, event: dict[str, Any]) -> Mentions:
         """Those of the ids that a column of somebody else's event can speak of: all, but where they stand by chance."""
-        people = column == "target_id" and str(event.get("target_type")).lower() in _PEOPLE
-        return self if people or column not in _LABELS else Mentions(tuple(one for one in self.each if one.long))
+        return Mentions(tuple(one for one in self.each if counts(one, column, event)))
 
     def within(self, raw: bytes) -> bool:
         """Whether raw JSON may speak of an id; cheap, and never wrong when it says no."""
@@ -166,7 +186,7 @@ class Mentions:
         return any(one.spoken(value) for one in self.each)
 
     def without(self, value: Any) -> Any:
-        """`value` with `[erased]` in place of every mention."""
+        """`value` with what stands in place of the ids for every mention."""
         for one in self.each:
             value = one.without(value)
         return value
@@ -176,7 +196,7 @@ class Mentions:
         return any(one.named(text) for one in self.each)
 
     def unnamed(self, text: str) -> str:
-        """The text of a column of ids with `[erased]` in place of each id."""
+        """The text of a column of ids with what stands in place of each id."""
         for one in self.each:
             text = one.unnamed(text)
         return text
@@ -186,9 +206,45 @@ class Mentions:
         return any(one.in_line(raw) for one in self.each)
 
 
-def of(ids: Iterable[str]) -> Mentions:
+def of(ids: Iterable[str], *, instead: Mapping[str, str] | None = None) -> Mentions:
     """The ways in which these ids can be spoken of; the longest first, as one may be a piece of another."""
-    return Mentions(tuple(Mention(one) for one in sorted(set(ids), key=lambda one: (-len(one), one))))
+    names = instead or {}
+    order = sorted(set(ids), key=lambda one: (-len(one), one))
+    return Mentions(tuple(Mention(one, names.get(one, ERASED)) for one in order))
+
+
+def counts(mention: Mention, column: str, event: dict[str, Any]) -> bool:
+    """Whether a column of somebody else's event can speak of the id: not where a short one stands by chance."""
+    people = column == "target_id" and str(event.get("target_type")).lower() in _PEOPLE
+    return mention.long or people or column not in _LABELS
+
+
+def spread(value: Any) -> Iterator[str]:
+    """Yield every text in `value`: keys, numbers as text, and what JSON inside a text holds."""
+    if isinstance(value, str):
+        yield value
+        inner = _opened(value)
+        if inner is not None:
+            yield from spread(inner)
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield from spread(key)
+            yield from spread(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            yield from spread(member)
+    else:
+        yield str(value)
+
+
+def spread_line(raw: bytes) -> str:
+    """Every text that a line may hold as it came, be it JSON or not."""
+    text = raw.decode(errors="replace")
+    try:
+        inner = spread(decode.load(raw))
+    except Rejected:
+        inner = iter(())
+    return "\n".join((text, _unescaped(text), *inner))
 
 
 def _opened(text: str) -> Any:

@@ -1,37 +1,82 @@
-"""The proof of an erasure: every file of the store is read back and searched for the id."""
+"""The proof of an erasure: every file of the store is read back and searched for the ids.
+
+It shares no code with the removal but the definition of a mention: all that a line or a row holds is decoded to its
+last text, the ids are looked for in there, and where one stands, the mention is judged column by column.
+"""
 
 from __future__ import annotations
 
 import base64
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from evlog.person.mention import Mentions
-from evlog.store import parts
+from evlog.person import counted
+from evlog.person.mention import Mentions, spread, spread_line
+from evlog.person.pending import FILE as PENDING
+from evlog.store import linked, parts
 from evlog.store.layout import FOLDERS, PART, PART_IDS, segment_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from evlog.person.mention import Mention
     from evlog.store.layout import Store
 
 _LIKE_TIME = re.compile(r"[\d:.TSZ-]+")
-_TEXT = (".ndjson", ".rejects", ".links", ".json", ".done")
+_LINES = frozenset({".ndjson", ".rejects", ".links", ".rollup", ".log", ".json", ".done"})
+_AUDIT = re.compile(r"audit/(?:head|\d+\.entry)")
 _PLAIN = ("ts", "received_at")  # times: no id, but an id may look like one
 _IDS = ("event_id", "anonymous_id", "session_id", "target_id")
+_FEW = 16  # ids that are looked for one by one; more of them by one pattern
+_AT_ONCE = 4_096
+_OURS = (
+    "commit maintenance evlog.covers ARROW parquet-cpp-arrow erasure anonymisation user anonymise user delete --after "
+    "--cancel mentions unlinked removed_events removed_parquet removed_quarantine removed_links removed_firsts "
+    "removed_rollups removed_pending subjects details"
+)
 
 
-def scan(store: Store, mention: Mentions, *, upto: int) -> tuple[int, int]:
-    """How many files were read, and in how many one of the ids was found: as bytes, in names, in decoded strings.
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What was read, and in which files one of the ids was found: as bytes, in names, in decoded strings."""
 
-    Files of batches after `upto` are not looked at: they came later. Nor is `staging/`: it is no part of the store.
-    """
-    files = [path for path in sorted(store.root.rglob("*")) if _counts(path, store, upto)]
-    return len(files), sum(_speaks(path, mention, store.root) for path in files)
+    files: int
+    bytes: int
+    found: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The ids that are looked for; only those that are `telling` say something in bytes and in words of our own."""
+
+    whole: Mentions
+    telling: Mentions
+    subjects: frozenset[bytes] = frozenset()  # the keyed hashes that no file of rollups may hold any more
+
+
+def scan(store: Store, mention: Mentions, *, upto: int, subjects: Iterable[str] = ()) -> Scanned:
+    """Search every file; those of batches after `upto` are not looked at: they came later. Nor is `staging/`."""
+    telling = Mentions(tuple(one for one in mention.each if not _by_chance(one)))
+    search = _Search(mention, telling, frozenset(bytes.fromhex(one) for one in subjects))
+    files = size = 0
+    found = []
+    for path in sorted(store.root.rglob("*")):
+        if not _counts(path, store, upto):
+            continue
+        files += 1
+        name = path.relative_to(store.root).as_posix()
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        size += len(raw)
+        if _speaks(path, name, raw, search):
+            found.append(name)
+    return Scanned(files, size, tuple(found))
 
 
 def _counts(path: Path, store: Store, upto: int) -> bool:
@@ -40,23 +85,21 @@ def _counts(path: Path, store: Store, upto: int) -> bool:
     return path.is_file() and not path.is_symlink() and not inside
 
 
-def _speaks(path: Path, mention: Mentions, root: Path) -> bool:
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        return False
-    name, unread = str(path.relative_to(root)), _unread(path, raw)
-    telling = [one for one in mention.each if not _by_chance(one)]
-    if any(one.user in name or one.user.encode() in unread for one in telling):
+def _speaks(path: Path, name: str, raw: bytes, search: _Search) -> bool:
+    unread = _unread(name, raw)
+    if any(one.user in name or one.user.encode() in unread for one in search.telling.each):
         return True
-    return any(_walked(path, raw, mention, Mentions(tuple(telling))))
+    if name == linked.LINKED and any(one in raw.partition(b"\n")[2] for one in search.subjects):
+        return True
+    return any(_walked(path, name, raw, search))
 
 
-def _unread(path: Path, raw: bytes) -> bytes:
+def _unread(name: str, raw: bytes) -> bytes:
     """The bytes of a file that are not decoded: all of a binary file, but of a part its footer alone."""
-    if path.suffix == ".parquet":
+    if name.endswith(".parquet"):
         return raw[-8 - int.from_bytes(raw[-8:-4], "little") :]
-    return b"" if path.suffix in _TEXT else raw
+    decoded = name.endswith(tuple(_LINES)) or _AUDIT.fullmatch(name)
+    return b"" if decoded else raw
 
 
 def _by_chance(mention: Mention) -> bool:
@@ -65,28 +108,81 @@ def _by_chance(mention: Mention) -> bool:
 
 
 def _words() -> str:
-    """The words of our own in names of files and in the footer of a part, where an id that is one of them is nobody."""
-    return " ".join(
-        (*FOLDERS, PART, PART_IDS, "commit maintenance evlog.covers ARROW parquet-cpp-arrow", *parts.schema().names)
-    )
+    """The words of our own in names of files, footers and logs, where an id that is one of them is nobody."""
+    return " ".join((*FOLDERS, PART, PART_IDS, _OURS, *parts.schema().names))
 
 
-def _walked(path: Path, raw: bytes, mention: Mentions, telling: Mentions) -> Iterator[bool]:
-    """For each row or line of a file whether it speaks; nothing of a file that has neither.
-
-    In files of our own words only those ids are told that are `telling`.
-    """
-    if path.suffix == ".parquet":
+def _walked(path: Path, name: str, raw: bytes, search: _Search) -> Iterator[bool]:
+    """For each row or line of a file whether it speaks; nothing of a file that has neither."""
+    suffix = path.suffix
+    if suffix == ".parquet":
         for batch in parts.read(path):
-            yield from (_event(_row(row), mention) for row in batch.to_pylist())
-    elif path.suffix == ".ndjson":
-        yield from (_event(orjson.loads(line), mention) for line in raw.split(b"\n") if line)
-    elif path.suffix == ".rejects":
-        yield from (_reject(orjson.loads(line), mention) for line in raw.split(b"\n") if line)
-    elif path.suffix == ".links":
-        yield from (_link(orjson.loads(line), mention) for line in raw.split(b"\n") if line)
-    elif path.suffix in {".json", ".done"}:
-        yield any(telling.spoken(value) for value in orjson.loads(raw).values())
+            yield from _judged([_row(row) for row in batch.to_pylist()], search.whole, _event, spread)
+        return
+    if suffix not in _LINES and not _AUDIT.fullmatch(name):
+        return
+    lines = [_line(line) for line in raw.split(b"\n") if line]
+    if name == PENDING:
+        yield from (one["id"] in search.whole.users for one in lines[0]["pending"])
+    elif suffix == ".ndjson":
+        yield from _judged(lines, search.whole, _event, spread)
+    elif suffix == ".rejects":
+        yield from _judged(lines, search.whole, _reject, _texts_of_reject)
+    elif suffix == ".links":
+        yield from _judged(lines, search.whole, _link, spread)
+    elif suffix == ".rollup":
+        yield from _judged(lines, search.whole, _record, spread)
+    else:
+        ours = [{key: value for key, value in line.items() if key != "by"} for line in lines]  # who did it
+        yield from _judged(ours, search.telling, _ours, spread)
+
+
+def _line(line: bytes) -> dict[str, Any]:
+    """A line of JSON; one that was torn by a crash as the text it is."""
+    try:
+        body = orjson.loads(line)
+    except ValueError:
+        body = line.decode(errors="replace")
+    return body if isinstance(body, dict) else {"line": body}
+
+
+def _judged(
+    bodies: Sequence[dict[str, Any]],
+    mention: Mentions,
+    judge: Callable[[dict[str, Any], Mentions], bool],
+    texts: Callable[[Any], Iterable[str]],
+) -> Iterator[bool]:
+    """Judge the bodies in whose texts one of the ids stands, as it is or as JSON spells it, by these ids alone."""
+    forms = [(one, _forms(one)) for one in mention.each]
+    for start in range(0, len(bodies) if forms else 0, _AT_ONCE):
+        some = bodies[start : start + _AT_ONCE]
+        whole = ["\n".join(texts(body)) for body in some]
+        for body, text, likely in zip(some, whole, _likely(whole, forms), strict=True):
+            if likely:
+                yield judge(body, Mentions(tuple(one for one, said in forms if any(form in text for form in said))))
+
+
+def _forms(mention: Mention) -> tuple[str, ...]:
+    spelled = orjson.dumps(mention.user).decode()[1:-1]
+    return (mention.user,) if spelled == mention.user else (mention.user, spelled)
+
+
+def _likely(whole: Sequence[str], forms: Sequence[tuple[Mention, tuple[str, ...]]]) -> Sequence[bool]:
+    """Which texts may hold one of many ids; all of them where the ids are few."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(forms) <= _FEW:
+        return [True] * len(whole)
+    plain = sorted({form for _, said in forms for form in said})
+    pattern = "|".join(re.sub(r"([^\w\x80-\U0010ffff])", r"\\\1", form) for form in plain)
+    texts = pa.array([text.encode("utf-8", "replace").decode() for text in whole], pa.large_string())
+    found: list[bool] = pc.match_substring_regex(texts, pattern).to_pylist()
+    return found
+
+
+def _ours(body: dict[str, Any], mention: Mentions) -> bool:
+    return any(mention.spoken(value) for value in body.values())
 
 
 def _link(body: dict[str, Any], mention: Mentions) -> bool:
@@ -94,9 +190,18 @@ def _link(body: dict[str, Any], mention: Mentions) -> bool:
     return any(map(mention.named, ids)) or mention.spoken(body["by"])
 
 
+def _record(body: dict[str, Any], mention: Mentions) -> bool:
+    """Whether a line of a rollup speaks of an id: the values of a dimension by the rules of their columns."""
+    if "question" in body:
+        return Mentions(tuple(one for one in mention.each if one.long)).spoken(body["question"])
+    names = body["dimension"].split(",")
+    values = dict(zip(names, counted.keys(body["dimension"], body["of"]), strict=True))
+    return _event(values, mention)
+
+
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     opened = {name: orjson.loads(row[name]) for name in ("properties", "context") if row[name] is not None}
-    return {**row, "user_key": None, **opened}
+    return {**row, **dict.fromkeys(("user_key", *_PLAIN)), **opened}
 
 
 def _event(event: dict[str, Any], mention: Mentions) -> bool:
@@ -109,7 +214,15 @@ def _event(event: dict[str, Any], mention: Mentions) -> bool:
     return any(mention.counting(name, event).spoken(event[name]) for name in rest)
 
 
+def _raw(body: dict[str, Any]) -> bytes:
+    return base64.b64decode(body["raw_base64"]) if "raw_base64" in body else str(body["raw"]).encode(errors="replace")
+
+
+def _texts_of_reject(body: dict[str, Any]) -> Iterator[str]:
+    yield spread_line(_raw(body))
+    yield from spread(body)
+
+
 def _reject(body: dict[str, Any], mention: Mentions) -> bool:
-    raw = base64.b64decode(body["raw_base64"]) if "raw_base64" in body else str(body["raw"]).encode()
     told = [body[name] for name in ("source", "field", "expected", "got", "problems")]
-    return mention.in_line(raw) or any(mention.spoken(value) for value in told)
+    return mention.in_line(_raw(body)) or any(mention.spoken(value) for value in told)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from evlog.query import span
+from evlog.query import span, suppression
 from evlog.query.result import Column, Result
+from evlog.query.rolled import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from evlog.query.ask import Question
     from evlog.query.result import Kind
@@ -49,6 +50,15 @@ SELECT base.* REPLACE (label AS grp), place
 FROM   base JOIN groups USING (grp)
 WHERE  NOT withheld
 """
+_SIZES = """
+SELECT   label, count(DISTINCT person)
+FROM     groups JOIN base USING (grp)
+GROUP BY label
+ORDER BY min(place)
+"""
+_TOGETHER = "SELECT count(DISTINCT person) FROM groups JOIN base USING (grp) WHERE list_contains($labels, label)"
+_WITHHOLD = "UPDATE groups SET withheld = TRUE WHERE list_contains($labels, label)"
+_PEOPLE = ("users", "mau", "entered")  # what a summary calls the number of all users
 _PLACED = f"FROM ({GROUPS}) ORDER BY place"
 _WITHHELD = "SELECT count(DISTINCT label) FROM groups WHERE withheld"
 _READ = """
@@ -61,15 +71,33 @@ def group(question: Question) -> int:
     """The number of groups withheld; makes `shown` of the kept table `base`: its rows with `grp` as it is shown.
 
     `base` has `grp`, `person`, `events`, `userless` and `in_range`. Groups come by users, then events, then text; those
-    past the top are one group, `(other)`; one with fewer than `min_users` users is withheld.
+    past the top are one group, `(other)`; one with fewer than `min_users` users is withheld, and others with it if its
+    numbers would follow from the totals.
     """
     scope = question.scope
     if scope.by is None:
         question.engine.run(_ONE_GROUP)
     else:
         question.engine.run(_GROUPS, {"top": _ALL if scope.top is None else scope.top, "min_users": scope.min_users})
+        _withhold(question)
     question.engine.run(_SHOWN)
     return int(question.engine.rows(_WITHHELD)[0][0])
+
+
+def _withhold(question: Question) -> None:
+    """Withhold the groups from whose absence alone smaller ones could be computed."""
+    if not question.scope.min_users:
+        return
+    found = question.engine.rows(_SIZES)
+
+    def named(cells: Collection[int]) -> dict[str, list[str]]:
+        return {"labels": [found[cell][0] for cell in sorted(cells)]}
+
+    def together(cells: Collection[int]) -> int:
+        return int(question.engine.rows(_TOGETHER, named(cells))[0][0])
+
+    cut = suppression.hidden([users for _, users in found], question.scope.min_users, together=together)
+    question.engine.run(_WITHHOLD, named(cut))
 
 
 def groups(question: Question) -> list[tuple[str, int]]:
@@ -78,8 +106,21 @@ def groups(question: Question) -> list[tuple[str, int]]:
 
 
 def large_enough(question: Question, rows: Sequence[tuple[Any, ...]], *, users: int) -> list[tuple[Any, ...]]:
-    """The rows whose column number `users` is not below `min_users`."""
-    return [row for row in rows if row[users] >= question.scope.min_users]
+    """The rows whose column number `users` is not below `min_users`, and whose absence hides no smaller one.
+
+    A row begins with its group, which may have a place before it.
+    """
+    lines = [(("group", row[0]), ("key", *_key(row))) for row in rows]
+    cut = suppression.hidden([row[users] for row in rows], question.scope.min_users, lines=lines)
+    return [row for number, row in enumerate(rows) if number not in cut]
+
+
+def _key(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a row is about, beside its group: its texts, and what stands before the first of them."""
+    rest = row[1:] if isinstance(row[0], str) else row[2:]
+    first = next((place for place, value in enumerate(rest) if isinstance(value, str)), 0)
+    texts = ((place, value) for place, value in enumerate(rest) if isinstance(value, str))
+    return (*rest[:first], *texts)
 
 
 def result(
@@ -101,43 +142,60 @@ def result(
     partial_means: str = "still running",
     marks: Iterable[int] = (),
     notes: Iterable[str] = (),
+    told: Told | None = None,
 ) -> Result:
     """The answer of report `name`. Each row begins with its group, which is dropped where nothing is broken down.
 
     `by` says whose value puts a row into its group, where that is not each event's own. `read` are the events read, and
-    how many of those in the range had no user; if not given, table `base` tells.
+    how many of those in the range had no user; if not given, table `base` tells. `told` is the part that
+    rollups had in it.
     """
+    told = told or Told()
     grouped = question.scope.by is not None
-    events, userless = read or _read(question)
+    events, userless = read or base_read(question)
     kept = [tuple(row) for row in rows]
-    told = {**(definition or {}), **({"by": by} if by and grouped else {})}
+    said = {**(definition or {}), **({"by": by} if by and grouped else {}), **told.definition}
     return Result(
         report=name,
         columns=(*((Column("group"),) if grouped else ()), *columns),
         rows=tuple(row if grouped else row[1:] for row in kept),
         as_of=question.window.as_of,
         params=_params(question, options or {}),
-        summary=dict(summary or {}),
+        summary=_totals(question, summary or {}, withheld=withheld, shown=len(kept)),
         summary_kinds=dict(kinds or {}),
-        definition=_definition(question, rule, told, userless=userless, withheld=withheld),
+        definition=_definition(question, rule, said, userless=userless, withheld=withheld),
         events_read=events,
+        source=told.source,
         complete=question.window.complete if complete is None else complete,
         marks=frozenset(marks),
         partial=frozenset(partial),
         partial_means=partial_means,
-        notes=(*_noted(question, events, kept, withheld), *notes),
+        notes=(*_noted(question, kept, withheld, looked=told.source == "events", events=events), *told.notes, *notes),
     )
 
 
-def _noted(question: Question, events: int, rows: Sequence[tuple[Any, ...]], withheld: int) -> Iterator[str]:
+def _totals(question: Question, summary: Mapping[str, Any], *, withheld: int, shown: int) -> dict[str, Any]:
+    """The summary; empty of numbers where they would be those of what is withheld."""
+    least = question.scope.min_users
+    few = any(isinstance(summary.get(name), int) and summary[name] < least for name in _PEOPLE)
+    if withheld and (few or (withheld == 1 and not shown)):
+        return dict.fromkeys(summary)
+    return dict(summary)
+
+
+def _noted(
+    question: Question, rows: Sequence[tuple[Any, ...]], withheld: int, *, looked: bool, events: int
+) -> Iterator[str]:
     """What there is to note of any answer."""
     yield from _ahead(question)
-    yield from _empty(question, events)
+    if looked:
+        yield from _empty(question, events)
     yield from _ungrouped(question, rows)
     yield from _withheld(question, withheld)
 
 
-def _read(question: Question) -> tuple[int, int]:
+def base_read(question: Question) -> tuple[int, int]:
+    """The events in the kept table `base`, and how many of those in the range have no user."""
     events, userless = question.engine.rows(_READ)[0]
     return int(events), int(userless)
 
@@ -220,4 +278,7 @@ def _ungrouped(question: Question, rows: Sequence[tuple[Any, ...]]) -> list[str]
 def _withheld(question: Question, count: int) -> list[str]:
     if not count:
         return []
-    return [f"{count} group{'s' * (count != 1)} with fewer than {question.scope.min_users} users withheld"]
+    least = question.scope.min_users
+    if count == 1:
+        return [f"1 group with fewer than {least} users withheld"]
+    return [f"{count} groups withheld: fewer than {least} users, or else the numbers of such could be computed"]

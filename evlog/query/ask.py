@@ -12,13 +12,15 @@ A report reads `seen`: every event in its reach that the scope lets through, wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evlog.engine import USUAL, connect
 from evlog.query import view, where
 from evlog.query.identity import Identity
+from evlog.query.usable import Rollups
 from evlog.store import links
 from evlog.window import midnight
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from evlog.query.scope import Scope
     from evlog.store.layout import Store
     from evlog.store.links import Said
-    from evlog.store.snapshot import Snapshot
+    from evlog.store.snapshot import Part, Segment, Snapshot
     from evlog.window import Window
 
 _DAY = timedelta(days=1)
@@ -84,13 +86,17 @@ def ask(
     /,
     *,
     limits: Limits = USUAL,
+    rollups: bool = True,
     **options: Any,
 ) -> Result:
-    """The report's answer from one snapshot of the store; asked again if files were replaced meanwhile."""
+    """The report's answer from one snapshot of the store; asked again if files were replaced meanwhile.
+
+    Without `rollups` it is counted from events, whatever rollups say.
+    """
 
     def answered(snapshot: Snapshot, said: Sequence[Said]) -> Result:
         with connect(limits) as engine:
-            return report(Question(engine, snapshot, scope, store=store, said=said), **options)
+            return report(Question(engine, snapshot, scope, store=store, said=said, rollups=rollups), **options)
 
     return links.steady(store, answered)
 
@@ -99,12 +105,22 @@ class Question:
     """An open question: what a report reads through."""
 
     def __init__(
-        self, engine: Engine, snapshot: Snapshot, scope: Scope, *, store: Store, said: Sequence[Said] = ()
+        self,
+        engine: Engine,
+        snapshot: Snapshot,
+        scope: Scope,
+        *,
+        store: Store,
+        said: Sequence[Said] = (),
+        rollups: bool = True,
     ) -> None:
         self.engine = engine
         self.snapshot = snapshot
         self.scope = scope
         self.store = store
+        self.said = said
+        self.with_rollups = rollups
+        self.rollups = Rollups(self)
         self.identity = Identity(engine, snapshot, said, until=scope.window.until)
 
     @property
@@ -120,6 +136,22 @@ class Question:
     def onward(self) -> Reach:
         """The window, and all that came after it up to what plays now."""
         return Reach(self.window.first, None)
+
+    def narrowed(self, first: date) -> Question:
+        """The same question from a later day on."""
+        found = copy(self)
+        found.scope = replace(self.scope, window=replace(self.window, first=first))
+        return found
+
+    def fit(self, reach: Reach) -> None:
+        """Settle who is who for the events of a reach, as if they were read."""
+        self.identity.fit(*self._files(reach))
+
+    def _files(self, reach: Reach) -> tuple[list[Segment], list[Part]]:
+        return (
+            view.pruned(self.snapshot.hot, reach.first, reach.last),
+            view.pruned(self.snapshot.cold, reach.first, reach.last),
+        )
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None) -> list[Any]:
         """The rows of `sql` (a SELECT) over `seen`; the reach is the window unless said."""
@@ -141,10 +173,7 @@ class Question:
     def _over_seen(self, sql: str, own: Mapping[str, Any] | None, reach: Reach | None) -> tuple[str, dict[str, Any]]:
         scope, window = self.scope, self.window
         reach = reach or Reach(window.first, window.last)
-        files = (
-            view.pruned(self.snapshot.hot, reach.first, reach.last),
-            view.pruned(self.snapshot.cold, reach.first, reach.last),
-        )
+        files = self._files(reach)
         self.identity.fit(*files)
         events, params = view.relation(*files)
         fragments, known = _fragments(scope, self.identity)

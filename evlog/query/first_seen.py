@@ -88,12 +88,17 @@ def keep(question: Question, act: Act) -> Past:
     reach = Reach(None, question.window.last)
     question.keep("held_first", _HELD.format(act=act.sql), act.params, reach=reach)
     memory, asked = _memory(question), _asked(question, act)
-    purged = _purged(question, memory)
-    told = bool(asked) and set(asked) <= set(memory.since)
-    found = _by_person(question, memory, asked) if told else {}
+    found = _by_person(question, memory, asked) if _is_told(memory, asked) else {}
     params = {"persons": list(found), "moments": list(found.values())}
     question.engine.run(_REMEMBERED, {**params, "tz": question.window.tz, "until": question.window.until})
     question.engine.run(_BOTH, {"unknown": "" if question.scope.by is None else "(none)"})
+    return past_of(question, act)
+
+
+def past_of(question: Question, act: Act) -> Past:
+    """What is known of purged days where first instants of an act are asked for."""
+    memory, asked = _memory(question), _asked(question, act)
+    purged, told = _purged(question, memory), _is_told(memory, asked)
     if purged is None:
         return Past(None)
     since = max((day for name, day in memory.since.items() if name in asked and day), default=None)
@@ -134,6 +139,11 @@ def _asked(question: Question, act: Act) -> tuple[str, ...]:
     if act.event_types:
         return act.event_types
     return (scope.active_events or (ANY,)) if act is ACTIVE else ()
+
+
+def _is_told(memory: Firsts, asked: tuple[str, ...]) -> bool:
+    """Whether the memory knows the first instants that are asked for."""
+    return bool(asked) and set(asked) <= set(memory.since)
 
 
 def _by_person(question: Question, memory: Firsts, asked: tuple[str, ...]) -> dict[str, int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evlog.query import answer
+from evlog.query import answer, suppression
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -31,8 +31,8 @@ def grouped(
 ) -> Grouped:
     """The rows of each group; `group` are numbers of `words`, and a row has a person and a number of events, or is one.
 
-    Those past the top are one group; one with fewer than `min_users` persons is withheld. Without `--by` (no `group`)
-    all rows are one.
+    Those past the top are one group; one with fewer than `min_users` persons is withheld, and others with it if its
+    numbers would follow from the totals. Without `--by` (no `group`) all rows are one.
     """
     import numpy as np
 
@@ -47,8 +47,14 @@ def grouped(
     order = np.argsort(place[group], kind="stable")
     cuts = np.cumsum(np.bincount(place[group], minlength=len(labels)))[:-1]
     rows = np.split(order, cuts) if labels else []
-    shown = [pair for pair in zip(labels, rows, strict=True) if len(np.unique(person[pair[1]])) >= scope.min_users]
-    return Grouped(tuple(shown), len(labels) - len(shown))
+
+    def together(cells: Collection[int]) -> int:
+        return len(np.unique(person[np.concatenate([rows[cell] for cell in cells])]))
+
+    sizes = [together([cell]) for cell in range(len(rows))]
+    cut = suppression.hidden(sizes, scope.min_users, together=together)
+    shown = [pair for cell, pair in enumerate(zip(labels, rows, strict=True)) if cell not in cut]
+    return Grouped(tuple(shown), len(cut))
 
 
 def _users(group: Ints, person: Ints, count: int) -> list[int]:

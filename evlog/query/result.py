@@ -12,6 +12,10 @@ Kind = Literal["text", "date", "instant", "count", "number", "rate", "seconds", 
 """What a column holds. rate: a fraction 0..1; seconds: a duration; instant: a naive UTC datetime; list: numbers."""
 
 
+Source = Literal["events", "rollups", "both"]
+"""What an answer was made of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a result: its name for machines, what it holds, and how a table may help the eye.
@@ -46,7 +50,7 @@ class Result:
     definition: dict[str, Any] = field(default_factory=dict)
     events_read: int = 0
     complete: bool = True
-    source: Literal["events", "rollups", "both"] = "events"
+    source: Source = "events"
     marks: frozenset[int] = frozenset()  # row numbers a table marks with ⚠
     partial: frozenset[int] = frozenset()  # row numbers a table marks with *
     partial_means: str = "still running"  # of a period; what the * says

@@ -1,4 +1,4 @@
-"""A person's own SELECT over the views `events`, `sessions` and `users`, with every other door shut."""
+"""A person's own SELECT over the views `events`, `sessions`, `users` and `rollups`, with every other door shut."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from evlog.engine import USUAL, EngineError, Table, connect
-from evlog.query import view
+from evlog.query import rollup_view, view
 from evlog.query.result import Column, Result
 from evlog.store.snapshot import steady
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from evlog.store.layout import Store
     from evlog.store.snapshot import Snapshot
 
+_ROLLUPS = "rollups"
 _HINT = (
-    "the views are events, sessions and users; their columns: evlog sql 'DESCRIBE events'; "
+    "the views are events, sessions, users and rollups; their columns: evlog sql 'DESCRIBE events'; "
     "a property: properties->>'NAME'"
 )
 _EXPLAINED = ("explain_key", "explain_value")
@@ -42,13 +43,14 @@ _STEADY = replace(USUAL, threads=1)  # with several, rows that no ORDER BY arran
 
 def select(store: Store, text: str, *, as_of: datetime, limits: Limits = _STEADY) -> Result:
     """The answer to one statement that only reads; UsageError for any other."""
-    return steady(store, partial(_select, text=text, as_of=as_of, limits=limits))
+    return steady(store, partial(_select, store=store, text=text, as_of=as_of, limits=limits))
 
 
-def _select(snapshot: Snapshot, *, text: str, as_of: datetime, limits: Limits) -> Result:
+def _select(snapshot: Snapshot, *, store: Store, text: str, as_of: datetime, limits: Limits) -> Result:
     with connect(limits) as engine:
         view.offer(engine, snapshot.hot, snapshot.cold)
         view.offer_more(engine)
+        rollup_view.offer(engine, store, as_of=as_of, filled=_ROLLUPS in text.lower())
         engine.lock([*snapshot.segments, *snapshot.parts])
         found = _readable(_told(engine, text))
     return Result(

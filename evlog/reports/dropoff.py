@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
-from evlog.query import answer, pairs
+from evlog.query import answer, pairs, rolled, tabled
 from evlog.query.parts import roll_up
 from evlog.query.result import Column
+from evlog.query.rolled import Counted
+from evlog.query.standing import EVER, Standing
+from evlog.query.tabled import Table
 
 if TYPE_CHECKING:
     from evlog.query.ask import Question
@@ -76,6 +79,19 @@ _COLUMNS = (
     Column("completed_without_start", "count", aside=True),
     Column("completes_of_earlier_starters", "count", aside=True),
 )
+_OWN = ("started", "completed", "in_progress", "completed_without_start", "completes_of_earlier_starters")
+ROLLUP = (
+    Standing(
+        "dropoff",
+        ("day", "week", "month"),
+        {name: name for name in _OWN},
+        key=("target_id", "target_type"),
+        summary={rolled.WITHOUT_USER: "acts_without_user"},
+        back=EVER,
+        onward=14,
+        settles=False,  # a completion counts however late it comes
+    ),
+)
 _RULE = (
     "completed: starters in the range with a completion at or after their first start there{}; "
     "in progress: dropped, last start at most {} ago"
@@ -101,18 +117,14 @@ def report(
     """Starters, completers and drop-off of each target."""
     if parts and like:
         raise UsageError(f"--parts and --like {like} exclude each other", hint="give one of them")
-    asked = pairs.asked(question, start, complete, abandon_after=abandon_after)
-    pairs.keep(question, asked, target_type=target_type)
-    fates = _FATES.format(grp=_ONE_GROUP if question.scope.by is None else _GROUP)
-    question.engine.run(fates, {"cut": cut, "as_of": question.window.as_of})
-    if parts:
-        roll_up(question)
-    else:
-        question.engine.run(_BASE)
-    withheld = answer.group(question)
-    found = question.engine.rows(_TARGETS_APART) if like else question.engine.rows(_TARGETS, {"parts": parts})
-    kept = answer.large_enough(question, found, users=8)
-    rows = [_row(*row[:8]) for row in (_all_parts(question, found, kept) if parts else kept)]
+    asked = _pairs(question, start, complete, abandon_after)
+
+    def counted(which: Question) -> Counted:
+        return _counted(which, asked, target_type, cut=cut, parts=parts, apart=like is not None)
+
+    usual = not (start or target_type or abandon_after or cut or parts or like)
+    found = tabled.table(question, _TABLE, counted) if usual else counted(question)
+    rows = list(map(_row, found.rows))
     return answer.result(
         question,
         "dropoff",
@@ -127,14 +139,56 @@ def report(
             "warn": warn,
             "like": like,
         },
-        summary=_summary(rows),
+        summary=_summary(rows, known=not found.told.frozen),
         definition={"pairs": pairs.named(asked)},
         by="value at the first start, else at the first completion",
-        read=pairs.read(question),
-        withheld=withheld + len(found) - len(kept),
+        read=found.read,
+        withheld=found.withheld,
         marks=[number for number, row in enumerate(rows) if row[6] is not None and row[6] >= warn],
-        notes=pairs.unfitted(question, start, complete),
+        notes=pairs.unfitted(question, start, complete) if start else (),
+        told=found.told,
     )
+
+
+def _pairs(question: Question, start: str | None, complete: str | None, abandon_after: str | None) -> tuple[Pair, ...]:
+    """The pairs; none where a rollup asks, which asks of every store, be there any or not."""
+    try:
+        return pairs.asked(question, start, complete, abandon_after=abandon_after)
+    except UsageError:
+        if question.with_rollups:
+            raise
+        return ()
+
+
+def _counted(
+    question: Question, asked: tuple[Pair, ...], target_type: str | None, *, cut: bool, parts: bool, apart: bool
+) -> Counted:
+    """The rows: group, target and its type, then what is counted of it."""
+    if not asked:
+        return Counted([], {}, (0, 0))
+    pairs.keep(question, asked, target_type=target_type)
+    fates = _FATES.format(grp=_ONE_GROUP if question.scope.by is None else _GROUP)
+    question.engine.run(fates, {"cut": cut, "as_of": question.window.as_of})
+    if parts:
+        roll_up(question)
+    else:
+        question.engine.run(_BASE)
+    withheld = answer.group(question)
+    found = question.engine.rows(_TARGETS_APART) if apart else question.engine.rows(_TARGETS, {"parts": parts})
+    kept = answer.large_enough(question, found, users=8)
+    told = _all_parts(question, found, kept) if parts else kept
+    rows = [(*row[:2], row[7], *row[2:7]) for row in told]
+    return Counted(rows, {}, pairs.read(question), withheld + len(found) - len(kept))
+
+
+def _worst_first(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The order of rows; those of which it is not known how many started come by their names."""
+    target, kind, started, completed = row[1:5]
+    dropped = -(started - completed) / started if started else 1
+    return (dropped, -(started or 0), kind is None, kind or "", target)
+
+
+_TABLE = Table(ROLLUP[0], _OWN, order=_worst_first)
 
 
 def _all_parts(question: Question, found: list[tuple[Any, ...]], kept: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -147,16 +201,11 @@ def _all_parts(question: Question, found: list[tuple[Any, ...]], kept: list[tupl
     return [rows[name] for name in empty if name in rows]
 
 
-def _row(  # noqa: PLR0917 - the columns of the row, in order
-    group: str,
-    target_id: str,
-    started: int,
-    completed: int,
-    in_progress: int | None,
-    without_start: int | None,
-    of_earlier: int | None,
-    target_type: str | None,
-) -> tuple[Any, ...]:
+def _row(counted: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The row as it is shown, of what was counted."""
+    group, target_id, target_type, started, completed, in_progress, without_start, of_earlier = counted
+    if started is None or completed is None:
+        return (group, target_id, *(None,) * 9, target_type)
     dropped = started - completed
     rates = (completed / started, dropped / started) if started else (None, None)
     abandoned = None if in_progress is None else dropped - in_progress
@@ -164,10 +213,11 @@ def _row(  # noqa: PLR0917 - the columns of the row, in order
     return (group, target_id, started, completed, dropped, *rates, *counts, target_type)
 
 
-def _summary(rows: list[tuple[Any, ...]]) -> dict[str, Any]:
+def _summary(rows: list[tuple[Any, ...]], *, known: bool) -> dict[str, Any]:
     """Sums over the targets: a user counts once for each target."""
     summed = {place: column.name for place, column in enumerate(_COLUMNS, 1) if column.kind == "count"}
-    sums = {name: sum(row[place] or 0 for row in rows) for place, name in summed.items()}
+    sums = {name: rolled.total([row[place] if row[place] is not None or not known else 0 for row in rows])
+            for place, name in summed.items()}  # fmt: skip
     return {"targets": len({(row[1], row[-1]) for row in rows}), **sums}
 
 

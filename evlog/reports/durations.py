@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
 from evlog.kernel.quantile import quantile
-from evlog.query import answer, pairs, where
+from evlog.query import answer, pairs, suppression, where
 from evlog.query.ask import Reach
 from evlog.query.ranked import grouped
 from evlog.query.result import Column
 from evlog.window import limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -243,16 +243,31 @@ def _tables(question: Question, log: _Log) -> tuple[list[tuple[Any, ...]], dict[
     counting = np.flatnonzero(_counting(log))
     label = None if question.scope.by is None else log.label[counting]
     groups = grouped(question.scope, label, names, person=log.who[counting])
-    rows, withheld = list[tuple[Any, ...]](), groups.withheld
-    for name, members in groups.groups:
-        mine = list(_by_place(log, counting[members]))
-        kept = [(place, at) for place, at in mine if len(np.unique(log.who[at])) >= question.scope.min_users]
-        withheld += len(mine) - len(kept)
+    rows, held = list[tuple[Any, ...]](), [dict(_by_place(log, counting[members])) for _, members in groups.groups]
+    cut = _cut(question, log, held)
+    withheld = groups.withheld + len(cut)
+    for number, (name, _) in enumerate(groups.groups):
+        kept = [(place, at) for place, at in held[number].items() if (number, place) not in cut]
         told = [(targets[place], _figures(log, at)) for place, at in kept]
         told.sort(key=lambda one: _longest_first(*one))
         rows += [(name, target[2], *figures.values(), target[1]) for target, figures in told]
     summary = {"targets": len({(row[1], row[-1]) for row in rows}), **_figures(log, counting)}
     return rows, summary, withheld
+
+
+def _cut(question: Question, log: _Log, held: list[dict[int, Ints]]) -> set[tuple[int, int]]:
+    """The places of each group that are withheld."""
+    import numpy as np
+
+    cells = [(number, place) for number, places in enumerate(held) for place in places]
+    who = [np.unique(log.who[held[number][place]]) for number, place in cells]
+
+    def together(some: Collection[int]) -> int:
+        return len(np.unique(np.concatenate([who[cell] for cell in some])))
+
+    lines = [(("group", number), ("place", place)) for number, place in cells]
+    found = suppression.hidden([len(one) for one in who], question.scope.min_users, lines=lines, together=together)
+    return {cells[cell] for cell in found}
 
 
 def _counting(log: _Log) -> Flags:

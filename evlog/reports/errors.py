@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
-from evlog.query import answer, failures, presence
+from evlog.query import answer, failures, presence, rolled, tabled
 from evlog.query.result import Column
+from evlog.query.rolled import Counted, Series
+from evlog.query.standing import Standing
+from evlog.query.tabled import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evlog.query.ask import Question
     from evlog.query.result import Result
 
 HELP = "errors by target, status and message, and the error rate of each target"
 EXAMPLE = "evlog report errors --days 30"
+_KIND = ("count", "users", "last", "events", "error_rate", "errors")
+_TOTALS = ("errors", "events", "error_rate", "users", "active_users", "users_rate")
+ROLLUP = (
+    Standing(
+        "errors",
+        ("day", "week", "month"),
+        {"count": "count", "users": "users", "last": "last", "events": "events_of_target",
+         "error_rate": "error_rate", "errors": "errors_of_target"},
+        key=("target_id", "status", "message"),
+        additive=("count",),
+        summary={name: name for name in _TOTALS},
+    ),
+    Standing(
+        "errors",
+        ("day",),
+        {"errors": "errors", "users": "users_with_errors", "events": "events", "error_rate": "error_rate"},
+        options={"per_day": True},
+    ),
+)  # fmt: skip
 
 _BASE = """
 SELECT   target, failed, status, message,
@@ -103,14 +128,14 @@ def report(
 ) -> Result:
     """Errors of each kind, or of each day, and the rate of all errors of the target, or of the day."""
     requests = _requests(question, base)
-    params = {**failures.params(question.scope), "requests": list(requests), "per_day": per_day}
-    question.keep("base", failures.TOLD + _BASE, params)
-    withheld = answer.group(question)
-    found = _days(question) if per_day else _kinds(question)
-    kept = found if per_day else answer.large_enough(question, found, users=5)
-    columns, rows = (_DAILY, kept) if per_day else _typed(kept)
+
+    def counted(asked: Question) -> Counted:
+        return _counted(asked, requests, per_day=per_day)
+
+    found = counted(question) if base is not None else _told(question, counted, per_day=per_day)
+    columns, rows = (_DAILY, found.rows) if per_day else _typed(found.rows)
     rates = [row[5 if per_day else 8] for row in rows]
-    summary = _summary(question)
+    summary = {name: found.totals[name] for name in _TOTALS}
     return answer.result(
         question,
         "errors",
@@ -120,11 +145,56 @@ def report(
         options={"base": "requests" if requests else "events", "warn": warn, "per_day": per_day},
         summary=summary,
         kinds={"error_rate": "rate", "users_rate": "rate"},
-        withheld=withheld + len(found) - len(kept),
+        read=found.read,
+        withheld=found.withheld,
         partial=[number for number, row in enumerate(rows) if per_day and not question.window.over(row[1])],
         marks=[number for number, rate in enumerate(rates) if rate is not None and rate > warn],
         notes=_notes(summary, rates),
+        told=found.told,
     )
+
+
+def _counted(question: Question, requests: tuple[str, ...], *, per_day: bool) -> Counted:
+    params = {**failures.params(question.scope), "requests": list(requests), "per_day": per_day}
+    question.keep("base", failures.TOLD + _BASE, params)
+    withheld = answer.group(question)
+    found = _days(question) if per_day else _kinds(question)
+    kept = found if per_day else answer.large_enough(question, found, users=5)
+    return Counted(kept, _summary(question), answer.base_read(question), withheld + len(found) - len(kept))
+
+
+def _told(question: Question, counted: Callable[[Question], Counted], *, per_day: bool) -> Counted:
+    """The rows and totals, from sections where they can tell them."""
+    if not per_day:
+        return _rated(tabled.table(question, _TABLE, counted))
+    series = Series(ROLLUP[1:], "day", ("errors", "users", "events", "error_rate"), blank=(0, 0, 0, None),
+                    totals=_day_totals, lost=_TOTALS)  # fmt: skip
+    return _rated(rolled.series(question, series, counted))
+
+
+def _day_totals(question: Question) -> dict[str, Any] | None:
+    """The totals of the window as the section of its kinds of errors tells them: of a day, a week or a month."""
+    return tabled.totals(question, ROLLUP[0])
+
+
+def _rated(found: Counted) -> Counted:
+    """The totals with the rate of all errors, where days are purged: errors and events may be added up."""
+    totals = dict(found.totals)
+    if found.told.frozen and totals["errors"] is None and all(row[2] is not None for row in found.rows):
+        totals |= {"errors": sum(row[2] for row in found.rows), "events": sum(row[4] for row in found.rows)}
+    if found.told.frozen and totals["error_rate"] is None and totals["events"]:
+        totals["error_rate"] = totals["errors"] / totals["events"]
+    return replace(found, totals=totals)
+
+
+def _kind_order(row: _Row) -> _Row:
+    target, status, message, count, users = row[1:6]
+    return (-count, -(users or 0), target, status is None, status or "", message is None, message or "")
+
+
+_TABLE = Table(
+    ROLLUP[0], _KIND, order=_kind_order, sums=("errors", "events"), instants=("last",), most=("last",), texts=True
+)
 
 
 def _requests(question: Question, base: str | None) -> tuple[str, ...]:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evlog.query import answer
+from evlog.query import answer, rolled, tabled
 from evlog.query.result import Column
-from evlog.query.standing import Standing
+from evlog.query.rolled import Counted
+from evlog.query.tabled import Table
 
 if TYPE_CHECKING:
     from evlog.query.ask import Question
     from evlog.query.result import Result
 
 HELP = "events and users per event type"
-ROLLUP = (
-    Standing(
-        "events",
-        grains=("day", "week", "month"),
-        key=("event_type",),
-        metrics={"events": "events", "users": "users", "first": "first", "last": "last"},
-        additive=("events",),
-        summary={"events": "events", "users": "users"},
-    ),
+ROLLUP = (rolled.EVENTS,)
+_TABLE = Table(
+    rolled.EVENTS,
+    ("events", "users", "first", "last"),
+    order=lambda row: (-row[2], row[1]),
+    sums=("events",),
+    instants=("first", "last"),
+    least=("first",),
+    most=("last",),
 )
 
 _BASE = """
@@ -45,11 +46,7 @@ _TOTAL = "SELECT CAST(coalesce(sum(events), 0) AS BIGINT), count(DISTINCT person
 
 def report(question: Question) -> Result:
     """Events, users, first and last instant of each event type in the range."""
-    question.keep("base", _BASE)
-    withheld = answer.group(question)
-    rows = question.engine.rows(_TYPES)
-    kept = answer.large_enough(question, rows, users=3)
-    events, users = question.engine.rows(_TOTAL)[0]
+    found = tabled.table(question, _TABLE, _counted)
     return answer.result(
         question,
         "events",
@@ -60,8 +57,20 @@ def report(question: Question) -> Result:
             Column("first", "instant"),
             Column("last", "instant"),
         ),
-        rows=kept,
+        rows=found.rows,
         rule="every event in the range, of any type, with or without a user",
-        summary={"events": events, "users": users},
-        withheld=withheld + len(rows) - len(kept),
+        summary={name: found.totals[name] for name in ("events", "users")},
+        read=found.read,
+        withheld=found.withheld,
+        told=found.told,
     )
+
+
+def _counted(question: Question) -> Counted:
+    question.keep("base", _BASE)
+    withheld = answer.group(question)
+    rows = question.engine.rows(_TYPES)
+    kept = answer.large_enough(question, rows, users=3)
+    events, users = question.engine.rows(_TOTAL)[0]
+    read = answer.base_read(question)
+    return Counted(kept, {"events": events, "users": users}, read, withheld + len(rows) - len(kept))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from evlog.query import answer, presence, sessions
+from evlog.query import answer, presence, rolled, sessions
 from evlog.query.ranked import grouped
 from evlog.query.result import Column
+from evlog.query.rolled import Counted, Series
+from evlog.query.standing import Standing
 from evlog.window import period_after
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from evlog.query.ask import Question
     from evlog.query.ranked import Grouped
     from evlog.query.result import Result
-    from evlog.query.sessions import Visits
+    from evlog.query.sessions import Rule, Visits
 
     Ints = NDArray[np.int64]
 
@@ -30,6 +32,15 @@ COLUMNS = (
     Column("users", "count"),
     Column("sessions", "count"),
     Column("per_user", "number", bar=True),
+)
+ROLLUP = (
+    Standing(
+        "frequency",
+        ("week",),
+        {"users": "users", "sessions": "sessions", "per_user": "sessions_per_user"},
+        back=1,
+        settles=False,  # an id may name a session that began long before
+    ),
 )
 _ACTIVE = "CASE WHEN active THEN 1 ELSE 0 END"
 _EPOCH, _DAY = date(1970, 1, 1), timedelta(days=1)
@@ -44,31 +55,57 @@ def report(
     """Sessions begun in each week of the window, and users active in it."""
     window = question.window
     rule = sessions.Rule(sessions.timeout(timeout), ignore_ids=ignore_session_id)
-    texts = {} if question.scope.by is None else {"grp": "grp"}
-    visits = sessions.read(question, rule, numbers={"active": _ACTIVE}, texts=texts)
-    begins, weeks = _begins(visits), window.weeks
-    groups = _groups(question, visits)
-    rows = [row for label, held in groups.groups for row in _rows(label, visits, held, begins=begins, weeks=weeks)]
+
+    def counted(asked: Question) -> Counted:
+        return _counted(asked, rule)
+
+    weeks, totals = window.weeks, ("users", "sessions", "per_user_week")
+    series = Series(ROLLUP, "week", ("users", "sessions", "per_user"), (0, 0, None), totals=_one_week, lost=totals)
+    told = rolled.series(question, series, counted) if rule == sessions.Rule() else counted(question)
     cut = [week for week in weeks if week < window.first or period_after(week, "week") - _DAY > window.last]
     return answer.result(
         question,
         "frequency",
         columns=COLUMNS,
-        rows=rows,
+        rows=told.rows,
         rule=f"{rule.said}; a session lies in the week of its first event, {window.week_start} first; "
         f"{presence.rule(question)}; per_user: sessions / users",
         options={"timeout": rule.timeout, "ignore_session_id": ignore_session_id, "week_start": window.week_start},
-        summary=_summary(question, visits, begins),
+        summary=_summed(told) if told.told.frozen else told.totals,
         kinds={"per_user_week": "number"},
         definition=presence.cut([str(week) for week in cut]),
         by="value at the first event of the session",
-        read=(visits.events, visits.userless),
-        withheld=groups.withheld,
+        read=told.read,
+        withheld=told.withheld,
         complete=window.complete and window.over(period_after(weeks[-1], "week") - _DAY),
-        partial=[number for number, row in enumerate(rows) if row[1] in cut or not _over(question, row[1])],
+        partial=[number for number, row in enumerate(told.rows) if row[1] in cut or not _over(question, row[1])],
         partial_means="not a whole week",
         notes=presence.cut_note([str(week) for week in cut]),
+        told=told.told,
     )
+
+
+def _counted(question: Question, rule: Rule) -> Counted:
+    texts = {} if question.scope.by is None else {"grp": "grp"}
+    visits = sessions.read(question, rule, numbers={"active": _ACTIVE}, texts=texts)
+    begins, weeks = _begins(visits), question.window.weeks
+    groups = _groups(question, visits)
+    rows = [row for label, held in groups.groups for row in _rows(label, visits, held, begins=begins, weeks=weeks)]
+    totals = _summary(question, visits, begins)
+    return Counted(rows, totals, (visits.events, visits.userless), groups.withheld)
+
+
+def _one_week(question: Question) -> dict[str, Any] | None:
+    """The totals as a section tells them: of one week."""
+    found = rolled.whole(question, {}, ROLLUP)
+    return None if found is None else {"users": found["users"], "sessions": found["sessions"],
+                                       "per_user_week": found["per_user"]}  # fmt: skip
+
+
+def _summed(told: Counted) -> dict[str, Any]:
+    """The totals where days are purged: sessions may be added up, and users of each week."""
+    users, count = (rolled.total([row[place] for row in told.rows]) for place in (2, 3))
+    return {**told.totals, "sessions": count, "per_user_week": count / users if users else None}
 
 
 def _over(question: Question, week: date) -> bool:

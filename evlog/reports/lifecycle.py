@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from evlog.query import acts, answer, first_seen, periods, presence
+from evlog.query import acts, answer, first_seen, periods, presence, rolled
 from evlog.query.ask import Reach
 from evlog.query.result import Column
+from evlog.query.rolled import Counted, Series
+from evlog.query.standing import EVER, Standing
 from evlog.store.firsts import ANY
 
 if TYPE_CHECKING:
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
 
 HELP = "new, returning, resurrected and dormant users of each period"
 EXAMPLE = "evlog report lifecycle --period week --days 90"
+ROLLUP = (
+    Standing(
+        "lifecycle",
+        ("day", "week", "month"),
+        {"new": "new", "returning": "returning", "resurrected": "resurrected", "dormant": "dormant"},
+        grain_option="period",
+        back=EVER,
+        needs=1,
+    ),
+)
 COLUMNS = (
     Column("period", "date"),
     Column("new", "count", bar=True),
@@ -83,40 +95,62 @@ def report(
     first_of: Annotated[str | None, "step whose first time makes a user new (default: any active event)"] = None,
 ) -> Result:
     """The users of each period by where they come from, and those who are gone."""
-    begins = periods.keep(question, period, back=1)
-    before = periods.before(begins[0], period, 1, question.window)[0]
-    question.keep("base", _BASE, reach=Reach(before, question.window.last))
-    withheld = answer.group(question)
-    past = _beginnings(question, first_of)
-    rows = _rows(question, begins, overall=False)
-    overall = rows if question.scope.by is None else _rows(question, begins, overall=True)
+
+    def counted(asked: Question) -> Counted:
+        return _counted(asked, period, first_of)
+
+    found = counted(question) if first_of else rolled.series(question, _series(period), counted)
+    begins = question.window.periods(period)
+    past = first_seen.past_of(first_seen.unfiltered(question), _act(question, first_of))
+    overall = found.rows if found.overall is None else found.overall
     return answer.result(
         question,
         "lifecycle",
         columns=COLUMNS,
-        rows=rows,
+        rows=found.rows,
         rule=_rule(question, period, first_of),
         options={"period": period, "first_of": first_of},
-        summary=_summary(question, overall, period),
+        summary={**_summed(question, overall, period), "users": found.totals["users"]},
         kinds={"quick_ratio": "number"},
-        definition=_definition(question, begins, past, period),
-        withheld=withheld,
+        definition=_definition(question, begins, past, period, frozen=found.told.frozen is not None),
+        read=found.read,
+        withheld=found.withheld,
         complete=question.window.over(periods.last_day(begins[-1], period)),
-        partial=[number for number, row in enumerate(rows) if not _over(question, row[1], period)],
+        partial=[number for number, row in enumerate(found.rows) if not _over(question, row[1], period)],
         partial_means="still running: too many count as dormant",
         notes=[*_notes(question, first_of, period), *past.notes],
+        told=found.told,
     )
 
 
-def _beginnings(question: Question, first_of: str | None) -> Past:
-    """Make `beginnings`: in which period each person is new, by all their events, whatever `--where` lets through."""
-    inactive = list(question.scope.inactive)
-    act = acts.Act("any active event", _EVER, {"ever_inactive": inactive}, (ANY,))
-    if first_of is not None:
-        act = acts.read(first_of, "first-of")
-    past = first_seen.keep(first_seen.unfiltered(question), act)
+def _series(unit: Unit) -> Series:
+    columns = ("new", "returning", "resurrected", "dormant")
+    return Series(ROLLUP, unit, columns, blank=(0, 0, 0, 0), totals=lambda asked: _users(asked, unit), widened=True)
+
+
+def _users(question: Question, unit: Unit) -> dict[str, Any] | None:
+    """The users of the periods as a section tells them: the first period is taken whole."""
+    return rolled.totals_of_users(question.narrowed(question.window.widened(unit).first))
+
+
+def _counted(question: Question, unit: Unit, first_of: str | None) -> Counted:
+    begins = periods.keep(question, unit, back=1)
+    before = periods.before(begins[0], unit, 1, question.window)[0]
+    question.keep("base", _BASE, reach=Reach(before, question.window.last))
+    withheld = answer.group(question)
+    first_seen.keep(first_seen.unfiltered(question), _act(question, first_of))
     question.engine.run(_BEGINNINGS)
-    return past
+    rows = _rows(question, begins, overall=False)
+    overall = rows if question.scope.by is None else _rows(question, begins, overall=True)
+    users = int(question.engine.rows(_USERS)[0][0])
+    return Counted(rows, {"users": users}, answer.base_read(question), withheld, overall=overall)
+
+
+def _act(question: Question, first_of: str | None) -> acts.Act:
+    """What makes a user new: by all their events, whatever `--where` lets through."""
+    if first_of is not None:
+        return acts.read(first_of, "first-of")
+    return acts.Act("any active event", _EVER, {"ever_inactive": list(question.scope.inactive)}, (ANY,))
 
 
 def _rows(question: Question, begins: Sequence[date], *, overall: bool) -> list[tuple[Any, ...]]:
@@ -126,17 +160,16 @@ def _rows(question: Question, begins: Sequence[date], *, overall: bool) -> list[
     return [(group, begins[number], *counts) for group, number, *counts in found]
 
 
-def _summary(question: Question, rows: Sequence[tuple[Any, ...]], unit: Unit) -> dict[str, Any]:
+def _summed(question: Question, rows: Sequence[tuple[Any, ...]], unit: Unit) -> dict[str, Any]:
     """Totals over the periods that are over: one that is still running counts too many as dormant (metrics §4)."""
     whole = [row for row in rows if _over(question, row[1], unit)]
-    new, returning, resurrected, dormant = (sum(row[n] for row in whole) for n in range(2, 6))
+    new, returning, resurrected, dormant = (rolled.total([row[n] for row in whole]) for n in range(2, 6))
     return {
         "new": new,
         "returning": returning,
         "resurrected": resurrected,
         "dormant": dormant,
         "quick_ratio": (new + resurrected) / dormant if dormant else None,
-        "users": int(question.engine.rows(_USERS)[0][0]),
     }
 
 
@@ -154,12 +187,12 @@ def _rule(question: Question, unit: Unit, first_of: str | None) -> str:
     )
 
 
-def _definition(question: Question, begins: Sequence[date], past: Past, unit: Unit) -> dict[str, Any]:
+def _definition(question: Question, begins: Sequence[date], past: Past, unit: Unit, *, frozen: bool) -> dict[str, Any]:
     told: dict[str, Any] = {"quick_ratio": "(new + resurrected) / dormant, over periods that are over"}
     held = question.snapshot.days[0] if question.snapshot.days else None
     before = periods.before(begins[0], unit, 1, question.window)[0]
     short = [begin for begin, earlier in zip(begins, (before, *begins), strict=False) if held and earlier < held]
-    if short:
+    if short and not frozen:
         told["short_history"] = f"to {short[-1]}: the {unit} before reaches back before the first day held"
     if past.says:
         told["first_ever"] = past.says

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from evlog.errors import UsageError
-from evlog.query import answer, presence
+from evlog.query import answer, presence, rolled
 from evlog.query.result import Column
-from evlog.query.standing import Standing
+from evlog.query.rolled import Counted, Series
 from evlog.window import month_label
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 HELP = "users active in the 30 days ending on each day"
 LENGTH = 30
-ROLLUP = (Standing("mau", grains=("day",), metrics={"mau": "mau"}, back=LENGTH - 1),)
+ROLLUP = (rolled.MAU, rolled.MONTHS)
+_DAYS = Series((rolled.MAU,), "day", ("mau",), blank=(0,), totals=rolled.totals_of_users)
+_MONTHS = Series((rolled.MONTHS,), "month", ("mau",), blank=(0,), totals=rolled.totals_of_users)
 
 
 def report(
@@ -37,43 +39,56 @@ def report(
 
 
 def _rolling(question: Question, length: int) -> Result:
-    presence.keep(question, back=length - 1)
-    withheld = answer.group(question)
-    rows = presence.rolling(question, length)
+    def counted(asked: Question) -> Counted:
+        presence.keep(asked, back=length - 1)
+        withheld = answer.group(asked)
+        rows = presence.rolling(asked, length)
+        return Counted([*rows], {"users": presence.users(asked)}, answer.base_read(asked), withheld)
+
+    found = rolled.series(question, _DAYS, counted) if length == LENGTH else counted(question)
     return answer.result(
         question,
         "mau",
         columns=(Column("date", "date"), Column("mau", "count", bar=True)),
-        rows=rows,
+        rows=found.rows,
         rule=f"{presence.rule(question)}; mau: distinct users of the {length} days ending that day",
         options={"calendar": False, "mau_window": length},
-        summary={"users": presence.users(question)},
-        definition=presence.short_history(question, length),
-        withheld=withheld,
-        partial=[number for number, row in enumerate(rows) if not question.window.over(row[1])],
+        summary=found.totals,
+        definition={} if found.told.frozen else presence.short_history(question, length),
+        read=found.read,
+        withheld=found.withheld,
+        partial=[number for number, row in enumerate(found.rows) if not question.window.over(row[1])],
+        told=found.told,
     )
 
 
 def _months(question: Question) -> Result:
     window = question.window
-    presence.keep(question)
-    withheld = answer.group(question)
-    rows = presence.calendar(question, {day: day.replace(day=1) for day in window.days})
+    found = rolled.series(question, _MONTHS, _counted_months)
     cut = [month_label(begin) for begin in window.months if begin < window.first or _last(begin) > window.last]
     return answer.result(
         question,
         "mau",
         columns=(Column("month"), Column("mau", "count", bar=True)),
-        rows=[(group, month_label(begin), users) for group, begin, users in rows],
+        rows=[(group, month_label(begin), users) for group, begin, users in found.rows],
         rule=f"{presence.rule(question)}; mau: distinct users of a calendar month",
         options={"calendar": True},
-        summary={"users": presence.users(question)},
+        summary=found.totals,
         definition=presence.cut(cut),
-        withheld=withheld,
+        read=found.read,
+        withheld=found.withheld,
         complete=window.over(_last(window.months[-1])),
-        partial=[number for number, row in enumerate(rows) if not window.over(_last(row[1]))],
+        partial=[number for number, row in enumerate(found.rows) if not window.over(_last(row[1]))],
         notes=presence.cut_note(cut),
+        told=found.told,
     )
+
+
+def _counted_months(question: Question) -> Counted:
+    presence.keep(question)
+    withheld = answer.group(question)
+    rows = presence.calendar(question, {day: day.replace(day=1) for day in question.window.days})
+    return Counted([*rows], {"users": presence.users(question)}, answer.base_read(question), withheld)
 
 
 def _last(begin: date) -> date:

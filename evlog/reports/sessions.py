@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from evlog.kernel.quantile import quantile
-from evlog.query import answer, sessions
+from evlog.query import answer, rolled, sessions
 from evlog.query.ranked import grouped
 from evlog.query.result import Column
+from evlog.query.rolled import Counted, Series
+from evlog.query.standing import Standing
 from evlog.window import limit
 
 if TYPE_CHECKING:
@@ -38,6 +40,18 @@ COLUMNS = (
     Column("bounce_rate", "rate"),
 )
 _KINDS = {column.name: column.kind for column in COLUMNS}
+_NAMES = tuple(column.name for column in COLUMNS[1:])
+ROLLUP = (
+    Standing(
+        "sessions",
+        ("day",),
+        {"sessions": "sessions", "users": "users_with_sessions", **{name: f"session_{name}" for name in _NAMES[2:]}},
+        back=1,
+        onward=1,
+        settles=False,  # an id may name a session that goes on for days
+    ),
+)
+_BLANK = (0, 0, None, None, None, None, None)
 _RULE = (
     "{}; a session lies on the day of its first event; seconds: last minus first event{}, "
     "without sessions still open; bounce: one event"
@@ -94,16 +108,19 @@ def report(
         max_length=limit(max_length) if max_length is not None else None,
         split_idle=split_idle,
     )
-    texts = {} if question.scope.by is None else {"grp": "grp"}
-    visits = sessions.read(question, rule, texts=texts)
-    found = _found(question, visits, rule, nonzero=nonzero)
-    groups = grouped(question.scope, found.group, visits.words.get("grp", ()), person=found.person, events=found.events)
-    rows = list(_rows(question, found, groups))
+
+    def counted(asked: Question) -> Counted:
+        return _counted(asked, rule, nonzero=nonzero)
+
+    series = Series(ROLLUP, "day", _NAMES, _BLANK, totals=_one_day, lost=(*_NAMES, "open"), everything=True)
+    usual = rule == sessions.Rule() and not nonzero
+    told = rolled.series(question, series, counted) if usual else counted(question)
+    quality = dict(told.beside or {})
     return answer.result(
         question,
         "sessions",
         columns=COLUMNS,
-        rows=rows,
+        rows=told.rows,
         rule=_RULE.format(rule.said, ", if any" if nonzero else ""),
         options={
             "timeout": rule.timeout,
@@ -113,15 +130,41 @@ def report(
             "max_length": rule.max_length,
             "nonzero": nonzero,
         },
-        summary=_summary(found),
+        summary=_summed(told) if told.told.frozen else told.totals,
         kinds={**{name: kind for name, kind in _KINDS.items() if name != "date"}, "open": "count"},
-        definition=_quality(visits, rule),
+        definition=quality,
         by="value at the first event of the session",
-        read=(visits.events, visits.userless),
-        withheld=groups.withheld,
-        partial=[number for number, row in enumerate(rows) if not question.window.over(row[1])],
-        notes=_notes(_quality(visits, rule)),
+        read=told.read,
+        withheld=told.withheld,
+        partial=[number for number, row in enumerate(told.rows) if not question.window.over(row[1])],
+        notes=_notes(quality),
+        told=told.told,
     )
+
+
+def _counted(question: Question, rule: Rule, *, nonzero: bool) -> Counted:
+    texts = {} if question.scope.by is None else {"grp": "grp"}
+    visits = sessions.read(question, rule, texts=texts)
+    found = _found(question, visits, rule, nonzero=nonzero)
+    groups = grouped(question.scope, found.group, visits.words.get("grp", ()), person=found.person, events=found.events)
+    rows, read = list(_rows(question, found, groups)), (visits.events, visits.userless)
+    return Counted(rows, _summary(found), read, groups.withheld, beside=_quality(visits, rule))
+
+
+def _one_day(question: Question) -> dict[str, Any] | None:
+    """The totals as a section tells them: of one day."""
+    found = rolled.whole(question, {1: ROLLUP[0]})
+    return None if found is None else {**found, "open": 0}
+
+
+def _summed(told: Counted) -> dict[str, Any]:
+    """The totals where days are purged: sessions and their events may be added up."""
+    held = [row for row in told.rows if row[2]]
+    count = rolled.total([row[2] for row in told.rows])
+    if told.totals["sessions"] is not None or not count:
+        return told.totals
+    events, bounced = (sum(round(row[2] * row[place]) for row in held) for place in (7, 8))
+    return {**told.totals, "sessions": count, "events_per_session": events / count, "bounce_rate": bounced / count}
 
 
 def _found(question: Question, visits: Visits, rule: Rule, *, nonzero: bool) -> _Sessions:
@@ -173,11 +216,11 @@ def _notes(quality: dict[str, Any]) -> list[str]:
     shared, gaps = quality.get("ids_of_several_users"), quality.get("ids_with_long_gaps")
     notes = []
     if shared:
-        notes.append(f"{_counted(shared, 'session id')} with more than one user: a session for each")
+        notes.append(f"{_plural(shared, 'session id')} with more than one user: a session for each")
     if gaps:
-        notes.append(f"{_counted(gaps, 'session')} with an id and a gap over the timeout: see --split-idle")
+        notes.append(f"{_plural(gaps, 'session')} with an id and a gap over the timeout: see --split-idle")
     return notes
 
 
-def _counted(count: int, noun: str) -> str:
+def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from evlog.query import answer, measure, presence
+from evlog.query import answer, measure, presence, tabled
 from evlog.query.result import Column
+from evlog.query.rolled import Counted
+from evlog.query.standing import Standing
+from evlog.query.tabled import Table
 
 if TYPE_CHECKING:
     from evlog.query.ask import Question
@@ -14,6 +17,20 @@ if TYPE_CHECKING:
 
 HELP = "events, users and mean properties of each target, most used first"
 EXAMPLE = "evlog report targets --target-type tool --avg items_count --avg duration_ms --days 30"
+_NAMES = ("events", "users", "uses_per_user", "adoption")
+ROLLUP = (
+    Standing(
+        "targets",
+        ("day", "week", "month"),
+        {name: name for name in _NAMES},
+        key=("target_type", "target_id"),
+        additive=("events",),
+        summary={"targets": "targets", "events": "events", "users": "users", "active_users": "active_users"},
+    ),
+)
+_TABLE = Table(
+    ROLLUP[0], _NAMES, order=lambda row: (-row[3], -(row[4] or 0), row[1] is None, row[1], row[2]), sums=("events",)
+)
 
 _BASE = """
 WITH judged AS (
@@ -73,6 +90,33 @@ def report(
 ) -> Result:
     """Events, users, mean properties, uses per user and adoption of each target."""
     found = measure.properties("--avg", avg)
+
+    def counted(asked: Question) -> Counted:
+        return _counted(asked, found, target_type, event)
+
+    usual = target_type is None and not event and not found
+    told = tabled.table(question, _TABLE, counted) if usual else counted(question)
+    return answer.result(
+        question,
+        "targets",
+        columns=_columns(found),
+        rows=told.rows,
+        rule=_rule(event),
+        options={"target_type": target_type, "event": event, "avg": [one.name for one in found]},
+        summary={
+            **{name: told.totals[name] for name in ROLLUP[0].summary},
+            "targets": len({row[1:3] for row in told.rows}) if told.told.frozen else told.totals["targets"],
+        },
+        read=told.read,
+        withheld=told.withheld,
+        notes=() if told.told.source == "rollups" else measure.notes(question, found, among="used"),
+        told=told.told,
+    )
+
+
+def _counted(
+    question: Question, found: tuple[Property, ...], target_type: str | None, event: tuple[str, ...]
+) -> Counted:
     values, params = measure.values(found)
     sql = _BASE.format(values=values, gathered=measure.gathered(len(found)))
     question.keep("base", sql, {**params, "target_type": target_type, "uses": list(event)})
@@ -80,17 +124,8 @@ def report(
     question.engine.run(_CELLS.format(joined=measure.joined(len(found))))
     rows = _rows(question, len(found))
     kept = answer.large_enough(question, rows, users=4)
-    return answer.result(
-        question,
-        "targets",
-        columns=_columns(found),
-        rows=kept,
-        rule=_rule(event),
-        options={"target_type": target_type, "event": event, "avg": [one.name for one in found]},
-        summary=_summary(question, rows),
-        withheld=withheld + len(rows) - len(kept),
-        notes=measure.notes(question, found, among="used"),
-    )
+    withheld += len(rows) - len(kept)
+    return Counted(kept, _summary(question, rows), answer.base_read(question), withheld)
 
 
 def _columns(found: tuple[Property, ...]) -> tuple[Column, ...]:

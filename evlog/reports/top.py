@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from evlog.query import answer, measure, where
+from evlog.query import answer, measure, tabled, where
 from evlog.query.result import Column
+from evlog.query.rolled import Counted
+from evlog.query.standing import Standing
+from evlog.query.tabled import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +19,17 @@ if TYPE_CHECKING:
 
 HELP = "the values of a property or column, by events, users or a mean"
 EXAMPLE = "evlog report top properties.plan --avg score --users --days 30"
+ROLLUP = (
+    Standing(
+        "top",
+        ("day", "week", "month"),
+        {"events": "events", "users": "users"},
+        key=("value",),
+        additive=("events",),
+        summary={"values": "values", "events": "events", "users": "users", "events_without": "events_without"},
+        options={"key": "category"},
+    ),
+)
 
 _BASE = """
 WITH valued AS (SELECT *, {text} AS value {values} FROM seen)
@@ -61,23 +75,51 @@ def report(
     """Events, users and means of each value; without a break-down, --top keeps that many values."""
     order = "users" if users else order
     found = _measured(avg, order)
+
+    def counted(asked: Question) -> Counted:
+        return _counted(asked, key, found, order)
+
+    kept = next((one for one in ROLLUP if one.options == {"key": key} and not found), None)
+    told = tabled.table(question, _table(kept, order), counted) if kept else counted(question)
+    rows = told.rows if kept is None or told.told.source == "events" else sorted(told.rows, key=_order(order))
+    shown = rows if question.scope.by else rows[: question.scope.top]
+    return answer.result(
+        question,
+        "top",
+        columns=_columns(found),
+        rows=shown,
+        rule=_RULE.format(order=_ORDERS[order]),
+        options={"key": key, "avg": [one.name for one in found], "order": order},
+        summary={
+            **{name: told.totals[name] for name in ROLLUP[0].summary},
+            "values": len(rows) if told.told.frozen else told.totals["values"],
+        },
+        read=told.read,
+        withheld=told.withheld,
+        notes=[*_cut(len(shown), len(rows)), *_absent(told, key),
+               *(measure.notes(question, found, among=_HAVE) if found else ())],
+        told=told.told,
+    )  # fmt: skip
+
+
+def _table(standing: Standing, order: str) -> Table:
+    return Table(standing, ("events", "users"), order=_order(order), sums=("events", "events_without"))
+
+
+def _order(order: str) -> Callable[[_Row], _Row]:
+    """The order of rows of one group, of which the users may not be known."""
+    by = _by(order)
+    return lambda row: by((1, *row[:3], row[3] or 0))
+
+
+def _counted(question: Question, key: str, found: tuple[Property, ...], order: str) -> Counted:
     _read(question, key, found)
     withheld = answer.group(question)
     question.engine.run(_CELLS.format(joined=measure.joined(len(found))))
     rows = sorted(_rows(question, len(found)), key=_by(order))
     large = answer.large_enough(question, rows, users=4)
-    kept = large if question.scope.by else large[: question.scope.top]
-    return answer.result(
-        question,
-        "top",
-        columns=_columns(found),
-        rows=[row[1:] for row in kept],
-        rule=_RULE.format(order=_ORDERS[order]),
-        options={"key": key, "avg": [one.name for one in found], "order": order},
-        summary=_summary(question),
-        withheld=withheld + len(rows) - len(large),
-        notes=[*_cut(len(kept), len(large)), *_absent(question, key), *measure.notes(question, found, among=_HAVE)],
-    )
+    withheld += len(rows) - len(large)
+    return Counted([row[1:] for row in large], _summary(question), answer.base_read(question), withheld)
 
 
 _HAVE = "value IS NOT NULL"
@@ -143,7 +185,7 @@ def _cut(shown: int, known: int) -> list[str]:
     return [f"the first {shown} of {known} values (--top)"] if shown < known else []
 
 
-def _absent(question: Question, key: str) -> list[str]:
+def _absent(told: Counted, key: str) -> list[str]:
     """A note where no event has the key: it may be misspelt."""
-    values, _, _, without = question.engine.rows(_TOTAL)[0]
-    return [f"no event has {key}"] if without and not values else []
+    totals = told.totals
+    return [f"no event has {key}"] if totals["events_without"] and not (totals["values"] or told.rows) else []

@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from evlog.query import answer, presence
+from evlog.query import answer, presence, rolled, tabled
 from evlog.query.result import Column
+from evlog.query.rolled import Counted
+from evlog.query.standing import Standing
+from evlog.query.tabled import Table
 from evlog.window import week_begin
 
 if TYPE_CHECKING:
@@ -16,6 +19,30 @@ if TYPE_CHECKING:
     from evlog.query.result import Result
 
 HELP = "usage summary: mean daily and weekly users over days with data, events per feature and type"
+ROLLUP = (
+    Standing(
+        "usage",
+        ("day", "week", "month"),
+        {"events": "events", "users": "users"},
+        key=("feature",),
+        additive=("events",),
+        summary={
+            "dau": "dau_mean",
+            "wau": "wau_mean",
+            "mau": "users",
+            "total_events": "events",
+            "unique_days": "unique_days",
+            "unique_weeks": "unique_weeks",
+        },
+    ),
+)
+_TABLE = Table(
+    ROLLUP[0],
+    ("events", "users"),
+    order=lambda row: (-row[2], row[1]),
+    sums=("total_events", "unique_days"),
+    beside=rolled.EVENTS,
+)
 
 _BASE = """
 SELECT   day, in_range, feature, event_type, grp, person,
@@ -33,18 +60,16 @@ GROUP BY place, grp, feature
 ORDER BY place, events DESC, feature
 """
 _FEATURE_USAGE = """
-SELECT   feature, CAST(sum(events) AS BIGINT) AS events
+SELECT   '', feature, CAST(sum(events) AS BIGINT) AS events, count(DISTINCT person) AS users
 FROM     base
 WHERE    feature IS NOT NULL
 GROUP BY feature
-HAVING   count(DISTINCT person) >= $min_users
 ORDER BY events DESC, feature
 """
 _TYPES = """
-SELECT   event_type, CAST(sum(events) AS BIGINT) AS events
+SELECT   '', event_type, CAST(sum(events) AS BIGINT) AS events, count(DISTINCT person) AS users
 FROM     base
 GROUP BY event_type
-HAVING   count(DISTINCT person) >= $min_users
 ORDER BY events DESC, event_type
 """
 
@@ -58,37 +83,62 @@ def report(
     full_weeks_only: Annotated[bool, "leave out weeks that the range cuts"] = False,
 ) -> Result:
     """Events and users per feature, and the summary: dau, wau, mau, feature_usage, funnel_steps."""
-    question.keep("base", _BASE)
-    withheld = answer.group(question)
-    rows = question.engine.rows(_FEATURES)
-    kept = answer.large_enough(question, rows, users=3)
-    weeks = _weeks(question, full_only=full_weeks_only)
+
+    def counted(asked: Question) -> Counted:
+        return _counted(asked, over_all=avg_over == "all", full_only=full_weeks_only)
+
+    usual = avg_over == "data" and not full_weeks_only
+    found = tabled.table(question, _TABLE, counted) if usual else counted(question)
     return answer.result(
         question,
         "usage",
         columns=(Column("feature"), Column("events", "count", bar=True), Column("users", "count")),
-        rows=kept,
+        rows=found.rows,
         rule=_rule(question, avg_over, full_weeks_only=full_weeks_only),
         options={"avg_over": avg_over, "full_weeks_only": full_weeks_only},
-        summary=_summary(question, weeks, over_all=avg_over == "all"),
+        summary=_summary(question, found),
         kinds={"dau": "number", "wau": "number", "feature_usage": "json", "funnel_steps": "json"},
         definition={"cut_weeks": len(set(question.window.weeks) - _full(question))},
-        withheld=withheld + len(rows) - len(kept),
+        read=found.read,
+        withheld=found.withheld,
+        told=found.told,
     )
 
 
-def _summary(question: Question, weeks: list[int], *, over_all: bool) -> dict[str, Any]:
+def _counted(question: Question, *, over_all: bool, full_only: bool) -> Counted:
+    question.keep("base", _BASE)
+    withheld = answer.group(question)
+    rows = question.engine.rows(_FEATURES)
+    kept = answer.large_enough(question, rows, users=3)
     days = [users for _, _, users in presence.rolling(question, 1, overall=True)]
-    floor = {"min_users": question.scope.min_users}
-    return {
+    weeks = _weeks(question, full_only=full_only)
+    totals: dict[str, Any] = {
         "dau": _mean(days, over_all=over_all),
         "wau": _mean(weeks, over_all=over_all),
         "mau": presence.users(question),
-        "feature_usage": dict(question.engine.rows(_FEATURE_USAGE, floor)),
-        "funnel_steps": dict(question.engine.rows(_TYPES, floor)),
+        "feature_usage": _events(question, _FEATURE_USAGE),
         "total_events": int(question.engine.rows("SELECT coalesce(sum(events), 0) FROM base")[0][0]),
         "unique_days": sum(users > 0 for users in days),
         "unique_weeks": sum(users > 0 for users in weeks),
+    }
+    types = _events(question, _TYPES)
+    return Counted(kept, totals, answer.base_read(question), withheld + len(rows) - len(kept), beside=types)
+
+
+def _events(question: Question, sql: str) -> dict[str, int]:
+    """The events of each of the values that are about enough users."""
+    return {row[1]: row[2] for row in answer.large_enough(question, question.engine.rows(sql), users=3)}
+
+
+def _summary(question: Question, found: Counted) -> dict[str, Any]:
+    """The summary, in its order; what is made of rows is made of them where sections told them."""
+    features = {row[1]: row[2] for row in found.rows}
+    types = found.beside or {}
+    return {
+        **{name: found.totals[name] for name in ("dau", "wau", "mau")},
+        "feature_usage": found.totals.get("feature_usage") or features,
+        "funnel_steps": {name: types[name] for name in sorted(types, key=lambda name: (-types[name], name))},
+        **{name: found.totals[name] for name in ("total_events", "unique_days", "unique_weeks")},
         "period_days": (question.window.last - question.window.first).days + 1,
     }
 

@@ -1,4 +1,4 @@
-"""What keeps the erased and the purged out: keyed hashes of users, and the dates of purged days."""
+"""What keeps the erased, the suppressed and the purged out: keyed hashes of users, and the dates of purged days."""
 
 from __future__ import annotations
 
@@ -11,35 +11,42 @@ from typing import TYPE_CHECKING, Any
 
 from evlog.errors import StoreDamaged
 from evlog.store import durable
+from evlog.store import suppressed as words
 from evlog.store.layout import KEY, KEY_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from evlog.store.layout import Store
 
-USERS, DAYS = "users.json", "days.json"
+USERS, DAYS, SUPPRESSED = "users.json", "days.json", words.FILE
 
 
 @dataclass(frozen=True, slots=True)
 class Tombstones:
-    """The erased users and the purged days of a store, as they stood at one moment.
+    """The erased and suppressed users and the purged days of a store, as they stood at one moment.
 
-    `stamp` tells whether they still stand so; `purged_before` and `purged` are the days that refuse events.
+    `stamp` tells whether they still stand so. Days before `purged_before` were purged, and refuse events, unless an
+    archive brought them back: those are `restored`. Their frozen rollups stay all the same.
     """
 
     key: bytes = field(repr=False)
     users: frozenset[str]
     purged_before: date | None
     stamp: tuple[int, ...]
+    restored: frozenset[str] = frozenset()  # ISO dates
+    suppressed: words.Suppressed = field(default_factory=words.Suppressed, compare=False)
 
     def erased(self, user: str | None) -> bool:
         """Whether `user` (an id of any kind) was erased."""
         return bool(self.users) and user is not None and self.subject(user) in self.users
 
     def purged(self, day: str) -> bool:
-        """Whether the partition `day` (ISO) was purged."""
-        return self.purged_before is not None and day < self.purged_before.isoformat()
+        """Whether the partition `day` (ISO; a time may follow) was purged, and not restored since."""
+        if self.purged_before is None or day >= self.purged_before.isoformat():
+            return False
+        return day[:10] not in self.restored
 
     def subject(self, user: str) -> str:
         """The keyed hash that stands for `user` wherever the id itself must not."""
@@ -60,14 +67,16 @@ def load(store: Store) -> Tombstones:
     days = _json(store.tombstones / DAYS, {"purged_before": None})
     try:
         before = date.fromisoformat(days["purged_before"]) if days["purged_before"] else None
-        return Tombstones(_key(store), frozenset(map(str, users["users"])), before, stamp)
-    except (KeyError, TypeError, ValueError) as error:
+        restored = frozenset(map(str, days.get("restored", ())))
+        consent = words.of(_json(store.tombstones / SUPPRESSED, {}))
+        return Tombstones(_key(store), frozenset(map(str, users["users"])), before, stamp, restored, consent)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreDamaged(f"{store.tombstones} cannot be read: {error}") from error
 
 
 def current(store: Store) -> tuple[int, ...]:
     """A stamp that changes whenever the tombstones do."""
-    return tuple(part for name in (USERS, DAYS) for part in _stamp(store.tombstones / name))
+    return tuple(part for name in (USERS, DAYS, SUPPRESSED) for part in _stamp(store.tombstones / name))
 
 
 def users_file(tombstones: Tombstones, *, also: str) -> bytes:
@@ -75,9 +84,15 @@ def users_file(tombstones: Tombstones, *, also: str) -> bytes:
     return json.dumps({"users": sorted(tombstones.users | {also})}).encode() + b"\n"
 
 
-def days_file(*, purged_before: date) -> bytes:
-    """The content of the file of purged days."""
-    return json.dumps({"purged_before": purged_before.isoformat()}).encode() + b"\n"
+def days_file(*, purged_before: date, restored: Collection[str] = ()) -> bytes:
+    """The content of the file of purged days; those among them that are back are named one by one."""
+    body = {"purged_before": purged_before.isoformat(), **({"restored": sorted(restored)} if restored else {})}
+    return json.dumps(body).encode() + b"\n"
+
+
+def suppressed_file(suppressed: words.Suppressed) -> bytes:
+    """The content of the file of those of whom nothing more is stored."""
+    return json.dumps(suppressed.content()).encode() + b"\n"
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -10,6 +10,8 @@ from itertools import pairwise, permutations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from oracle import suppression
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -100,7 +102,8 @@ def answer(events: list[dict[str, Any]], asked: Asked) -> tuple[list[tuple[Any, 
         if event.get("user_id") is not None and event["ts"] < asked.until and (_inside(event, asked) or not asked.cut):
             people.setdefault(event["user_id"], []).append(event)
     entrants = [entrant for own in people.values() if (entrant := _entrant(own, asked)) is not None]
-    rows = [row for name, members in _grouped(entrants, asked) for row in _rows(name, members, asked)]
+    groups, withheld = _grouped(entrants, asked)
+    rows = [row for name, members in groups for row in _rows(name, members, asked)]
     done = [e.instants[-1] - e.instants[0] for e in entrants if len(e.instants) == len(asked.steps)]
     summary = {
         "entered": len(entrants),
@@ -110,7 +113,7 @@ def answer(events: list[dict[str, Any]], asked: Asked) -> tuple[list[tuple[Any, 
         "mean_s": mean(done),
         "open": sum(entrant.growing for entrant in entrants),
     }
-    return rows, summary
+    return rows, suppression.totals(summary, withheld, len(rows), len(entrants), asked.min_users)
 
 
 def _inside(event: dict[str, Any], asked: Asked) -> bool:
@@ -139,9 +142,10 @@ def _growing(own: list[dict[str, Any]], asked: Asked) -> bool:
     return in_time and (not asked.cut or _inside({"ts": asked.until}, asked))
 
 
-def _grouped(entrants: list[Entrant], asked: Asked) -> list[tuple[str, list[Entrant]]]:
+def _grouped(entrants: list[Entrant], asked: Asked) -> tuple[list[tuple[str, list[Entrant]]], int]:
+    """The groups that are shown, and how many are not."""
     if not asked.by:
-        return [("", entrants)]
+        return [("", entrants)], 0
     groups: dict[str, list[Entrant]] = {}
     for entrant in entrants:
         groups.setdefault(entrant.group, []).append(entrant)
@@ -149,7 +153,8 @@ def _grouped(entrants: list[Entrant], asked: Asked) -> list[tuple[str, list[Entr
     top = len(ranked) if asked.top is None else asked.top
     rest = [entrant for _, members in ranked[top:] for entrant in members]
     shown = [*ranked[:top], *([("(other)", rest)] if rest else [])]
-    return [(name, members) for name, members in shown if len(members) >= asked.min_users]
+    cut = suppression.groups([{(name, one) for one in range(len(members))} for name, members in shown], asked.min_users)
+    return [pair for place, pair in enumerate(shown) if place not in cut], len(cut)
 
 
 def _rows(name: str, members: list[Entrant], asked: Asked) -> list[tuple[Any, ...]]:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from oracle import suppression
 from oracle.funnel_chains import FOREVER, Asked, chain, clustered, enters, fits, inside, local, prop, rank
 
 __all__ = ["FOREVER", "Asked", "answer"]
@@ -222,11 +223,12 @@ def grouped(runs, q):
     top = len(ranked) if q.top is None else q.top
     rest = (names if runs[0].apart else every) - set(ranked[:top])
     groups = [(name, {name}) for name in ranked[:top]] + ([("(other)", rest)] if ranked[top:] else [])
-    return [(name, values) for name, values in groups if users(kept(runs[0].among(values), q)) >= q.min_users]
+    cut = suppression.groups([users(kept(runs[0].among(values), q)) for _, values in groups], q.min_users)
+    return [pair for place, pair in enumerate(groups) if place not in cut]
 
 
 def users(entrants):
-    return len({e.events[0].get("user_id") for e in entrants} - {None})
+    return {e.events[0].get("user_id") for e in entrants} - {None}
 
 
 # The numbers.

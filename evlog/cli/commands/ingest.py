@@ -14,17 +14,25 @@ from evlog.cli.command import command
 from evlog.cli.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from evlog.cli.call import Call
     from evlog.ingest.run import Options, Outcome
     from evlog.ingest.tally import Tally
     from evlog.query.result import Result
     from evlog.store.layout import Store
+    from evlog.store.suppressed import Suppressed
+    from evlog.store.tombstones import Tombstones
 
 _REJECTED, _INTERRUPTED = 3, 130
 _SETTINGS = (*rules.SETTINGS, "max_rejects", "flush_interval", "workers")
 _OF = {"reasons": "rejected", "redacted_fields": "redacted"}
+_LOGGED = (
+    "read", "stored", "duplicates", "rejected", "no_consent", "erased", "blank", "redacted", "derived_ids",
+    "assumed_tz", "epoch", "skewed", "conflicts", "reasons", "seconds",
+)  # fmt: skip
+"""What the log of runs keeps of a run: numbers, no name of a file, no id."""
+
 _ALWAYS = ("read", "stored", "duplicates", "rejected")  # said in a table even where they are 0
 
 
@@ -44,7 +52,9 @@ def ingest(
     ] = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Store nothing; say what would be.")] = False,
     no_dedupe: Annotated[bool, Option("--no-dedupe", help="Store events again that are stored already.")] = False,
-    backfill: Annotated[bool, Option("--backfill", help="Let events into days that were purged.")] = False,
+    backfill: Annotated[
+        bool, Option("--backfill", help="Let events into days that were purged, until the next purge.")
+    ] = False,
     **given: Any,
 ) -> int:
     """Take events in: newline-delimited JSON or CSV, plain or packed (gz, bz2, zst), from files, folders or stdin.
@@ -60,9 +70,19 @@ def ingest(
     asked = _options(call, input_format, dry_run=dry_run)
     with _store(call, dry_run=dry_run) as store:
         began = time.monotonic()
-        outcome = _run(call, partial(run.run, store, found, held, options=asked), [one.size() for one in found])
+        outcome = _run(
+            call, partial(run.run, store, found, held, options=asked, kin=_kin), [one.size() for one in found]
+        )
         outcome.tally.seconds = time.monotonic() - began
+        if not dry_run:
+            _log(call, store, outcome.tally)
+        late = _backfilled(store, outcome.tally) if backfill else 0
     _tell(call, outcome, shape, dry_run=dry_run)
+    if late:
+        events = printing.several(late, "event")
+        call.out.note(
+            f"{events} went into purged days: their rollups stay as they are, the next purge takes them again"
+        )
     return _code(outcome, tolerated=asked.tolerance is not None)
 
 
@@ -96,6 +116,34 @@ def _store(call: "Call", *, dry_run: bool) -> "Iterator[Store]":
         made = layout.create(root)
         call.out.note(f"made an event store at {root}")
         yield made
+
+
+def _backfilled(store: "Store", tally: "Tally") -> int:
+    """How many events went into days that are purged and were not restored."""
+    from evlog.store import tombstones
+
+    known = tombstones.load(store)
+    return sum(count for day, count in tally.partitions.items() if known.purged(day))
+
+
+def _log(call: "Call", store: "Store", tally: "Tally") -> None:
+    """Add the run to the log of runs, for `evlog check`; that this fails is no failure of what is stored."""
+    from evlog.errors import WriteFailed
+    from evlog.store import runs
+
+    told = tally.summary()
+    line = {"at": clock.now(), **{name: told[name] for name in _LOGGED}, "batches": tally.batches}
+    try:
+        runs.append(store, "ingest", line)
+    except (WriteFailed, OSError) as error:
+        call.out.note(f"the events are stored, but not the line of this run: {error}")
+
+
+def _kin(store: "Store", named: "Sequence[str]", known: "Tombstones") -> "Suppressed":
+    """The other ids of users who refuse consent; asked only where somebody does."""
+    from evlog.person import suppress
+
+    return suppress.kin(store, named, known)
 
 
 def _run(call: "Call", run: "Callable[..., Outcome]", sizes: "list[int | None]") -> "Outcome":

@@ -3,31 +3,53 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument
+from typer import Argument, Option
 
 from evlog.cli.command import command
+from evlog.cli.settings import FILE
 from evlog.cli.specs import SPECS, Spec
-from evlog.errors import EvlogError
+from evlog.errors import EvlogError, UsageError
 
 if TYPE_CHECKING:
     from evlog.cli.call import Call
 
 
-@command(example="evlog init my-events")
+@command(example="evlog init my-events\nevlog init --cron")
 def init(
     call: "Call",
     folder: Annotated[str, Argument(metavar="[DIR]", help="The folder to begin in; by default this one.")] = ".",
+    *,
+    cron: Annotated[bool, Option("--cron", help="Print a crontab that keeps the store in order.")] = False,
+    systemd: Annotated[bool, Option("--systemd", help="Print the same as timers of systemd: a script for sh.")] = False,
 ) -> None:
     """Write a settings file (evlog.toml) and a starter tracking plan (plan.toml), and make an empty store.
 
-    Nothing is overwritten.
+    Nothing is overwritten. With --cron or --systemd, what is there already is taken as it is.
     """
-    from evlog.cli.settings import FILE
+    if cron and systemd:
+        raise UsageError("--cron and --systemd exclude each other", hint="one clock is enough")
+    home = Path(folder)
+    if not (cron or systemd):
+        for made in _begun(call, home):
+            call.out.text(f"made {made}")
+        call.out.note(f"next: {'' if folder == '.' else f'cd {folder} && '}evlog ingest < events.ndjson")
+        return
+    from evlog.cli import crontab
+
+    if not _is_begun(call, home):
+        for made in _begun(call, home):
+            call.out.note(f"made {made}")
+    start = (*crontab.evlog(), *_named(call, home), "--quiet")
+    call.out.text((crontab.systemd(start) if systemd else crontab.crontab(start, home.resolve())).rstrip("\n"))
+
+
+def _begun(call: "Call", home: Path) -> list[Path]:
+    """What was made: the two files, and the store."""
     from evlog.event.starter import STARTER
     from evlog.store import layout
 
-    home = Path(folder)
-    texts = {home / FILE: _toml(str(call.flags.get("data") or "evlog-data")), home / "plan.toml": STARTER}
+    data = str(call.flags.get("data") or "evlog-data")
+    texts = {home / FILE: _toml(data), home / "plan.toml": STARTER}
     there = next((path for path in texts if path.exists()), None)
     if there is not None:
         raise EvlogError(f"{there} is there already; nothing was written", hint="edit it, or begin in another folder")
@@ -35,25 +57,52 @@ def init(
     for path, text in texts.items():
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    store = layout.create(home / (call.flags.get("data") or "evlog-data"))  # type: ignore[operator]
-    for made in (*texts, store.root):
-        call.out.text(f"made {made}")
-    call.out.note(f"next: {'' if folder == '.' else f'cd {folder} && '}evlog ingest < events.ndjson")
+    return [*texts, layout.create(home / data).root]
+
+
+def _is_begun(call: "Call", home: Path) -> bool:
+    """Whether there are settings or a store already, here or where the call says."""
+    from evlog.store.layout import MARKER
+
+    if (home / FILE).exists():
+        return True
+    return home == Path() and (_settings_file(call) is not None or (call.settings.data / MARKER).exists())
+
+
+def _named(call: "Call", home: Path) -> tuple[str, ...]:
+    """The options that name settings and store from any folder; what the environment says here, cron does not know."""
+    file = home / FILE if (home / FILE).exists() else _settings_file(call)
+    named = () if file is None else ("--config", str(file.resolve()))
+    missing = [spec.env for spec in SPECS if call.environ.get(spec.env) and spec.name != "data"]
+    if missing:
+        call.out.note(f"not known to cron: {', '.join(missing)}; what it says belongs into {FILE}")
+    said = call.flags.get("data") or call.environ.get("EVLOG_DATA")
+    if file is not None and not said:
+        return named
+    data = home / str(said) if call.flags.get("data") else call.settings.data
+    return (*named, "--data", str(data.resolve()))
+
+
+def _settings_file(call: "Call") -> Path | None:
+    """The settings file of this call, if there is one."""
+    from evlog.cli.settings import nearest_file
+
+    named = call.config or call.environ.get("EVLOG_CONFIG")
+    return Path(named) if named else nearest_file(Path.cwd())
 
 
 def _toml(data: str) -> str:
-    """The settings file: every setting with its default, commented out but for the store."""
+    """The settings file: every setting with its default, commented out but for the store; each table once."""
     lines = [
         "# Settings of evlog; `evlog config` prints each and where it came from.",
         "# A flag or EVLOG_… goes first.",
     ]
-    table = ""
-    for spec in sorted(SPECS, key=lambda spec: "." in spec.key):
-        head, dot, name = spec.key.rpartition(".")
-        if dot and head != table:
-            lines += ["", f"[{head}]"]
-            table = head
-        lines += _line(spec, name, data)
+    tables: dict[str, list[str]] = {"": []}
+    for spec in SPECS:
+        head, _, name = spec.key.rpartition(".")
+        tables.setdefault(head, []).extend(_line(spec, name, data))
+    for head, settings in tables.items():
+        lines += ["", f"[{head}]", *settings] if head else settings
     return "\n".join(lines) + "\n"
 
 

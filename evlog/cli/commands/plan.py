@@ -12,6 +12,7 @@ from evlog.errors import PlanError, UsageError
 if TYPE_CHECKING:
     from evlog.cli.call import Call
     from evlog.event.plan import EventRule, Property
+    from evlog.query.result import Kind
 
 _ERROR = "error"
 
@@ -23,18 +24,24 @@ def show(call: "Call", **given: Any) -> None:
 
     plan = call.plan()
     events = sorted(plan.events.items()) if plan else []
-    names = ("event_type", "category", "active", "required", "properties", "description")
+    names = ("event_type", "category", "purpose", "active", "required", "properties", "description")
     columns = tuple(Column(name, "flag" if name == "active" else "text") for name in names)
-    rows = tuple(_shown(name, rule) for name, rule in events)
+    rows = tuple(_shown(name, rule, plan.purpose_of(name)) for name, rule in events) if plan else ()
     note = () if events else ("there is no event type in the plan: any well-formed event is accepted",)
-    summary = {"version": plan.name, "pairs": len(plan.pairs), "funnels": len(plan.funnels)} if plan else {}
-    result = Result("plan", columns, rows, call.now, summary=summary, summary_kinds={"version": "text"}, notes=note)
+    summary: dict[str, Any] = {}
+    if plan:
+        purposes = ", ".join(plan.known_purposes)
+        summary = {
+            "version": plan.name, "purposes": purposes, "pairs": len(plan.pairs), "funnels": len(plan.funnels)
+        }  # fmt: skip
+    kinds: dict[str, Kind] = {"version": "text", "purposes": "text"}
+    result = Result("plan", columns, rows, call.now, summary=summary, summary_kinds=kinds, notes=note)
     printing.emit(call, result, printing.shape(given))
 
 
-def _shown(name: str, rule: "EventRule") -> tuple[Any, ...]:
+def _shown(name: str, rule: "EventRule", purpose: str) -> tuple[Any, ...]:
     known = ", ".join(_property(key, wanted) for key, wanted in rule.properties.items())
-    return name, rule.category, rule.active, ", ".join(rule.required), known, rule.description
+    return name, rule.category, purpose, rule.active, ", ".join(rule.required), known, rule.description
 
 
 def _property(name: str, rule: "Property") -> str:
@@ -113,6 +120,9 @@ def add(
     ] = None,
     require: Annotated[list[str] | None, Option("--require", metavar="FIELD", help="A field, as in user_id.")] = None,
     category: Annotated[str | None, Option("--category", metavar="TEXT", help="For events that bring none.")] = None,
+    purpose: Annotated[
+        str | None, Option("--purpose", metavar="NAME", help="What it is collected for, out of the plan's purposes.")
+    ] = None,
     description: Annotated[str, Option("--description", metavar="TEXT", show_default=False, help="In words.")] = "",
     additional: Annotated[bool, Option("--additional", help="Let properties in that are not listed.")] = False,
 ) -> None:
@@ -130,8 +140,11 @@ def add(
         required=tuple(require or ()),
         properties=dict(_meant(text) for text in prop or ()),
         additional=additional,
+        purpose=purpose,
     )
-    plan_file.load(path)
+    known = plan_file.load(path).known_purposes
+    if purpose is not None and purpose not in known:
+        raise UsageError(f"--purpose: the plan has no purpose {purpose!r}", hint=f"one of: {', '.join(known)}")
     text = plan_write.add(plan_file.text_of(path.read_bytes(), name=str(path)), event, rule, name=str(path))
     with written_whole(path) as file:
         file.write(text.encode())

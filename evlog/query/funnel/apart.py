@@ -9,7 +9,7 @@ import numpy as np
 from evlog.kernel.funnel import Log, attempts, folded
 from evlog.kernel.rules import Rules
 from evlog.query import answer
-from evlog.query.funnel.groups import Group
+from evlog.query.funnel.groups import Group, cut_off
 from evlog.query.funnel.rows import Bars, rate
 
 if TYPE_CHECKING:
@@ -80,17 +80,18 @@ class Apart:
         """The groups with their rows, the largest first."""
         absent = len(names) - 1
         values = np.unique(np.where(self.lanes.value < 0, absent, self.lanes.value)).tolist()
-        sizes = {number: self._users(self.of([number], absent)) for number in values}
+        sizes = {number: len(self._who(self.of([number], absent))) for number in values}
         ranked = sorted(values, key=lambda number: (-sizes[number], names[number]))
         top = len(ranked) if scope.top is None else scope.top
         parts = [(names[number], [number]) for number in ranked[:top]]
         parts += [(answer.OTHER, ranked[top:])] if ranked[top:] else []
         found = [(name, held, self.of(held, absent)) for name, held in parts]
-        return [(Group(name, tuple(held), self._users(rows) < scope.min_users), rows) for name, held, rows in found]
+        cut = cut_off([self._who(rows) for *_, rows in found], scope.min_users)
+        return [(Group(name, tuple(held), number in cut), rows) for number, (name, held, rows) in enumerate(found)]
 
-    def _users(self, rows: Flags) -> int:
-        """How many users did anything of this."""
+    def _who(self, rows: Flags) -> Ints:
+        """The users who did anything of this."""
         if "who" not in self.lanes.columns:
-            return len(np.unique(self.lanes.owner[self.lanes.lane[rows]]))
+            return np.unique(self.lanes.owner[self.lanes.lane[rows]])
         who = self.lanes.columns["who"][rows]
-        return len(np.unique(who[who >= 0]))
+        return np.unique(who[who >= 0])

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evlog.kernel.attribution import attributed
-from evlog.query import answer
+from evlog.query import answer, suppression
 from evlog.query.funnel.entrants import run as attempted
 from evlog.query.funnel.lanes import merged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group as it is shown: the values it stands for, and whether it is too small to be."""
+    """A group as it is shown: the values it stands for, and whether it is withheld."""
 
     name: str
     values: tuple[int, ...]  # places in the names; `(none)` is the last
@@ -70,8 +70,8 @@ class Breakdown:
             groups.append(Group(answer.OTHER, tuple(sorted(rest))))
         self.groups = tuple(groups)
         told = self.told(run)
-        small = [self._users(run, entrants) < self.question.scope.min_users for _, entrants, run in told.groups]
-        self.groups = tuple(Group(g.name, g.values, cut) for g, cut in zip(groups, small, strict=True))
+        cut = cut_off([self._who(run, entrants) for _, entrants, run in told.groups], self.question.scope.min_users)
+        self.groups = tuple(Group(one.name, one.values, number in cut) for number, one in enumerate(groups))
         return self.told(run)
 
     def told(self, run: Run) -> Told:
@@ -127,14 +127,23 @@ class Breakdown:
         found = attributed(entrants.chain, values, self.asked.options["attribution"])
         return np.where(found < 0, absent, found)
 
-    def _users(self, run: Run, entrants: Entrants) -> int:
-        """How many users stand behind the entrants: what decides whether a group is shown."""
+    def _who(self, run: Run, entrants: Entrants) -> Ints:
+        """The users who stand behind the entrants: what decides whether a group is shown."""
         if "who" not in run.lanes.columns:
-            return len(np.unique(entrants.owner))
+            return np.unique(entrants.owner)
         who = run.lanes.columns["who"][entrants.chain[:, 0]]
-        return len(np.unique(who[who >= 0]))
+        return np.unique(who[who >= 0])
+
+
+def cut_off(who: Sequence[Ints], least: int) -> frozenset[int]:
+    """The numbers of the groups that are withheld, by the users of each."""
+
+    def together(cells: Collection[int]) -> int:
+        return len(np.unique(np.concatenate([who[cell] for cell in cells])))
+
+    return suppression.hidden([len(users) for users in who], least, together=together)
 
 
 def withheld(groups: Sequence[Group]) -> int:
-    """How many groups are too small to be shown."""
+    """How many groups are too small to be shown, or hide such."""
     return sum(group.withheld for group in groups)

@@ -1,0 +1,157 @@
+"""Who may be stored, line by line: what users say of consent counts from the line on in which they say it.
+
+A ledger is kept for one block, in order of arrival. It begins with what the store knows and what the run has heard in
+the blocks before; what it has heard at its end is handed on to the next.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from evlog.event.consent import UPDATE
+from evlog.store.suppressed import EVERYTHING, Suppressed, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from evlog.store.tombstones import Tombstones
+
+_UPDATE = UPDATE.encode()
+_ESCAPED = re.compile(rb"\\u00[5-7]")  # how a letter of the type could be spelt otherwise; no writer of JSON does so
+
+
+def may_update(lines: bytes) -> bool:
+    """Whether a consent event may be among these lines; never wrong when it says no."""
+    return _UPDATE in lines or _ESCAPED.search(lines) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a run has heard of consent: words and kin that may have to be kept, and who refuses by order of arrival."""
+
+    said: Suppressed = field(default_factory=Suppressed)
+    now: Mapping[tuple[str, str], bool] = field(default_factory=dict)  # (subject, purpose) → refused
+
+    def knowing(self, more: Suppressed) -> Heard:
+        """The same, and which ids are whose."""
+        return Heard(self.said.merged(more), self.now)
+
+
+SILENCE = Heard()
+
+
+class Ledger:
+    """What is known of consent at one place of a block: by the store, and beside it by what was said in the run."""
+
+    def __init__(self, tombstones: Tombstones, heard: Heard, purposes: Collection[str]) -> None:
+        self._key = tombstones.key
+        self._purposes = purposes  # those that events are collected for
+        self._stored = tombstones.suppressed
+        self._said = heard.said
+        self._now = dict(heard.now)
+        self._granted: dict[str, str] = {}  # when the last grant of this block was from: what comes after it outdoes it
+        self._silent: set[str] = set()  # who refused something at any place of this block
+        self.refusals: dict[str, str] = {}  # subject → id, of those who refuse what they did not refuse before
+
+    @property
+    def heard(self) -> Heard:
+        """What the run has heard up to here."""
+        return Heard(self._said, dict(self._now))
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is known of anybody."""
+        return not (self._stored.subjects or self._said.subjects or self._now)
+
+    def watched(self, one: str | None) -> bool:
+        """Whether anything is known of an id: if not, it may be stored."""
+        return not self.quiet and one is not None and self._is_known(self._subject(one))
+
+    def bars(self, user: str | None, anonymous: str | None, purpose: str) -> bool:
+        """Whether an event with these ids, collected for `purpose`, is not to be stored."""
+        if not (self.watched(user) or self.watched(anonymous)):
+            return False
+        subjects = [None if one is None else self._subject(one) for one in (user, anonymous)]
+        return any(self._refuses(subject, purpose) for subject in self._theirs(*subjects))
+
+    def silences(self, name: str) -> bool:
+        """Whether a line that cannot be read is not kept since it names this id; so it is where in doubt."""
+        if not self.watched(name):
+            return False
+        theirs = self._theirs(None, self._subject(name))
+        return any(self._refuses(subject, about) for subject in theirs for about in self._purposes)
+
+    def silenced(self, name: str) -> bool:
+        """Whether this id is, or was at any place of the block, one of which nothing is kept."""
+        return self.silences(name) or (bool(self._silent) and self._subject(name) in self._silent)
+
+    def hear(self, user: str | None, anonymous: str | None, words: Mapping[str, bool], at: str) -> None:
+        """Take note of what a user says of consent: by purpose, whether it is agreed to."""
+        mine, device = (None if one is None else self._subject(one) for one in (user, anonymous))
+        for about, granted in sorted(words.items()):  # what is said of everything comes first
+            word = Word(at, refused=not granted)
+            for subject in self._meant(mine or device, word):
+                self._hear(subject, about, word, user or anonymous or "")
+            if granted and mine and device:
+                self._hear(device, about, word, "")
+        if mine and device and not all(words.values()):
+            self._learn(Suppressed(shared={device: frozenset({mine})}))
+
+    def _meant(self, subject: str | None, word: Word) -> frozenset[str]:
+        """The subjects that a word is about: a refusal is the person's, a grant frees every id that means them."""
+        if subject is None:
+            return frozenset()
+        if not word.refused:
+            return self._stored.group(subject) | self._said.group(subject)
+        kin = self._stored.kin.get(subject, frozenset()) | self._said.kin.get(subject, frozenset())
+        return kin or frozenset({subject})
+
+    def _hear(self, subject: str, about: str, word: Word, one: str) -> None:
+        newest = max(word.at, self._granted.get(subject, ""))
+        if word.refused:
+            if about == EVERYTHING or about in self._purposes:
+                self._silent.add(subject)
+            word = Word(newest, refused=True)
+        else:
+            self._granted[subject] = newest
+            if not self._is_known(subject):
+                return
+        if about == EVERYTHING:
+            self._now = {key: refused for key, refused in self._now.items() if key[0] != subject}
+        before = self._last(subject, about)
+        self._now[subject, about] = word.refused
+        if before is None or word.at >= before.at:
+            if word.refused and (before is None or not before.refused):
+                self.refusals[subject] = one
+            self._learn(Suppressed({subject: {about: word}}))
+
+    def _learn(self, more: Suppressed) -> None:
+        self._said = self._said.merged(more)
+
+    def _is_known(self, subject: str) -> bool:
+        return subject in self._stored.subjects or subject in self._said.subjects or subject in self._silent
+
+    def _theirs(self, user: str | None, anonymous: str | None) -> frozenset[str]:
+        return self._stored.theirs(user, anonymous) | self._said.theirs(user, anonymous)
+
+    def _last(self, subject: str, about: str) -> Word | None:
+        stored, said = self._stored.last(subject, about), self._said.last(subject, about)
+        return said if stored is None or (said is not None and said.at >= stored.at) else stored
+
+    def _refuses(self, subject: str, about: str) -> bool:
+        now = self._now.get((subject, about), self._now.get((subject, EVERYTHING), False))
+        word = self._last(subject, about)
+        return now or (word is not None and word.refused)
+
+    def _subject(self, one: str) -> str:
+        return _subject(self._key, one)
+
+
+@lru_cache(maxsize=65_536)
+def _subject(key: bytes, one: str) -> str:
+    """As `Tombstones.subject`; remembered, since one user has many events."""
+    return blake2b(one.encode("utf-8", "surrogatepass"), key=key, digest_size=16).hexdigest()

@@ -1,0 +1,291 @@
+"""Answers made of sections of rollups, where they can be, in whole or for the days whose events are purged.
+
+A report counts from events in one function, and says here what sections could tell in its place:
+
+    found = rolled.series(question, Series((DAU,), "day", ("dau",), blank=(0,), totals=totals), counted)
+
+Where every period and every total is told by sections, they answer, and no event is read. Else events do, as long as
+all are there. Of purged periods sections tell the rows, events the others, and what nobody can tell is null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from evlog.query import standing as kept
+from evlog.query.ask import Reach
+from evlog.query.standing import Standing
+from evlog.store.rollups import Period
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from evlog.query.ask import Question
+    from evlog.query.result import Source
+    from evlog.query.usable import Held
+    from evlog.store.rollups import Section
+    from evlog.window import Unit
+
+    Totals = Callable[[Question], "dict[str, Any] | None"]
+
+DAU = Standing("dau", ("day",), {"dau": "dau"})
+WAU = Standing("wau", ("day",), {"wau": "wau"}, back=6)
+MAU = Standing("mau", ("day",), {"mau": "mau"}, back=29)
+WEEKS = Standing("wau", ("week",), {"wau": "wau_calendar"}, options={"calendar": True}, period="week_start")
+MONTHS = Standing("mau", ("month",), {"mau": "mau_calendar"}, options={"calendar": True}, period="month")
+"""The users of a day, of the 7 and 30 days that end on it, of a week and of a month."""
+
+WITHOUT_USER = "events_without_user"
+"""What the definition of every report says beside its numbers."""
+
+EVENTS = Standing(
+    "events",
+    ("day", "week", "month"),
+    {"events": "events", "users": "users", "first": "first", "last": "last"},
+    key=("event_type",),
+    additive=("events",),
+    summary={"events": "events", "users": "users", WITHOUT_USER: WITHOUT_USER},
+)
+"""The events of a period; how many of them have no user is what every report says beside its numbers."""
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Where an answer comes from; `frozen` is the last day of those that only rollups can tell."""
+
+    source: Source = "events"
+    frozen: date | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def definition(self) -> dict[str, str]:
+        """What the definition says of it."""
+        return {} if self.frozen is None else {"frozen": f"to {self.frozen}"}
+
+
+FROM_EVENTS = Told()
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a report has counted: rows, each with its group first, totals, and events read (and those without user)."""
+
+    rows: list[tuple[Any, ...]]
+    totals: dict[str, Any]
+    read: tuple[int, int]
+    withheld: int = 0
+    told: Told = FROM_EVENTS
+    overall: Sequence[tuple[Any, ...]] | None = None  # the rows over all groups, where rows are of several
+    beside: Mapping[str, Any] | None = None  # what else the answer is made of, or what is to be said of it
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What sections could tell of a report whose rows are periods.
+
+    `blank` is the row of a period without any event, `totals` tells the totals from sections (None: they cannot), and
+    `lost` are the totals that nobody can tell where days of the range are purged.
+    """
+
+    standings: tuple[Standing, ...]
+    unit: Unit
+    columns: tuple[str, ...]
+    blank: tuple[Any, ...]
+    totals: Totals
+    lost: tuple[str, ...] = ("users",)
+    widened: bool = False  # the first period counts as a whole where the range cuts it
+    everything: bool = False  # from events it would be counted over all of them
+
+
+def series(question: Question, wanted: Series, counted: Callable[[Question], Counted]) -> Counted:
+    """The rows and totals of the window, from sections or from events."""
+    if not question.rollups.asked:
+        return counted(question)
+    run = _Run(question, wanted)
+    return run.told() or (run.patched(counted) if run.frozen else counted(question))
+
+
+class _Run:
+    """The periods of a question, and what sections say of them."""
+
+    def __init__(self, question: Question, wanted: Series) -> None:
+        self.question, self.wanted = question, wanted
+        rollups, window = question.rollups, question.window
+        self.periods = rollups.periods(wanted.unit, window.periods(wanted.unit))
+        first = window.widened(wanted.unit).first if wanted.widened else window.first
+        whole = [one for one in self.periods if one.first >= first and one.last <= window.last]
+        self.held = [rollups.held(standing, whole) for standing in wanted.standings]
+        self.events = rollups.held(EVENTS, whole)
+        self.frozen = {
+            one.first for one in self.periods for standing in wanted.standings if rollups.is_frozen(standing, one)
+        }
+        self.gone = [one for one in self.periods if rollups.is_frozen(EVENTS, one)]
+
+    def told(self) -> Counted | None:
+        """The answer from sections alone; None where they do not suffice, or where events do and are there."""
+        question, wanted = self.question, self.wanted
+        if not (_is_told(self.periods, self.held) and _is_told(self.periods, [self.events])):
+            return None
+        if not self.gone and not any_partition(question):
+            return None  # what there is to say of days that hold nothing is said by those that look
+        totals = wanted.totals(question)
+        if totals is None and not self.gone:
+            return None
+        question.fit(Reach(None, None) if wanted.everything else self._reach())
+        rows = [("", one.first, *self._row(one)) for one in self.periods]
+        userless = sum(int(without_user(self.events.sections[one.first])) for one in self.periods)
+        return Counted(rows, self._or_lost(totals), (0, userless), told=self._said("rollups", totals))
+
+    def patched(self, counted: Callable[[Question], Counted]) -> Counted:
+        """The answer from events where they are there, with what sections tell of purged periods."""
+        known = [one for one in self.periods if one.first in self.frozen and _is_told([one], self.held)]
+        first = self.question.rollups.first_kept(self.wanted.standings[0], self.wanted.unit)
+        if first is None:
+            found = counted(self.question)
+            return replace(found, told=not_kept(self.question))
+        rest = self._rest()
+        found = counted(rest) if rest is not None else Counted([], {}, (0, 0))
+        totals = found.totals if not self.gone else self.wanted.totals(self.question)
+        by_period = {row[1]: row for row in found.rows}
+        rows = [
+            ("", one.first, *self._row(one))
+            if one in known
+            else self._unknown(one, first)
+            if one.first in self.frozen
+            else by_period[one.first]
+            for one in self.periods
+        ]
+        userless = found.read[1] + sum(
+            int(without_user(self.events.sections[one.first])) for one in self.gone if one.first in self.events.sections
+        )
+        source: Source = "events" if not known else "rollups" if rest is None else "both"
+        told = self._said(source, totals, known=known)
+        read = found.read[0], userless
+        return Counted(rows, self._or_lost(totals), read, found.withheld, told, beside=found.beside)
+
+    def _rest(self) -> Question | None:
+        """The question from the first period on whose own events are there; None where there is none."""
+        if not self.gone:
+            return self.question
+        after = [one for one in self.periods if one.first > self.gone[-1].first]
+        return self.question.narrowed(after[0].first) if after else None
+
+    def _row(self, period: Period) -> tuple[Any, ...]:
+        values: dict[str, Any] = {}
+        for held in self.held:
+            values |= kept.series(held.standing, held.sections[period.first])
+        return tuple(values[column] for column in self.wanted.columns)
+
+    def _unknown(self, period: Period, first: date) -> tuple[Any, ...]:
+        """The row of a purged period of which no section tells: before the first that any does, nothing happened."""
+        blank = self.wanted.blank
+        return ("", period.first, *(blank if period.last < first else (None,) * len(blank)))
+
+    def _or_lost(self, totals: dict[str, Any] | None) -> dict[str, Any]:
+        return dict.fromkeys(self.wanted.lost) if totals is None else totals
+
+    def _said(self, source: Source, totals: Mapping[str, Any] | None, *, known: Sequence[Period] | None = None) -> Told:
+        purged = [one for one in (self.periods if known is None else known) if one.first in self.frozen]
+        if not purged:
+            return Told(source)
+        lost = () if totals is not None else self.wanted.lost
+        earlier = any(one.first in held.earlier for one in purged for held in self.held)
+        return Told(source, purged[-1].last, frozen_notes(purged[-1].last, lost=lost, earlier=earlier))
+
+    def _reach(self) -> Reach:
+        begins = [standing.reach(one)[0] for standing in self.wanted.standings for one in self.periods[:1]]
+        first = None if None in begins else min(begin for begin in begins if begin is not None)
+        return Reach(first, self.question.window.last)
+
+
+def users(question: Question) -> int | None:
+    """The distinct users of the window as a section tells them: of a day, of 7 or 30 days, of a week or a month."""
+    found = whole(question, {1: DAU, 7: WAU, 30: MAU}, (WEEKS, MONTHS))
+    return None if found is None else int(next(iter(found.values())) or 0)
+
+
+def whole(
+    question: Question, ending: Mapping[int, Standing], calendar: Sequence[Standing] = ()
+) -> dict[str, float | None] | None:
+    """What a section says of a window that is just one kept period: so many days ending on its last, or a period."""
+    window = question.window
+    standing = ending.get((window.last - window.first).days + 1)
+    asked = [(standing, Period("day", window.last, window.last, window.tz))] if standing is not None else []
+    asked += [(one, period) for one in calendar for period in question.rollups.periods(_unit(one), [window.first])
+              if period.last == window.last and period.first == _begin(question, _unit(one))]  # fmt: skip
+    for one, period in asked:
+        section = question.rollups.held(one, [period]).sections.get(period.first)
+        if section is not None:
+            return kept.series(one, section)
+    return None
+
+
+def totals_of_users(question: Question) -> dict[str, Any] | None:
+    """The total `users` as a section tells it."""
+    found = users(question)
+    return None if found is None else {"users": found}
+
+
+def overall(found: Counted, place: int) -> list[Any]:
+    """A column of the rows over all groups; sections know of one group only."""
+    return [row[place] for row in (found.rows if found.overall is None else found.overall)]
+
+
+def total(values: Sequence[Any]) -> Any:
+    """The sum; None where one of the values is not known."""
+    return None if any(value is None for value in values) else sum(values)
+
+
+def mean(values: Sequence[Any]) -> float | None:
+    """The mean; None where one of the values is not known."""
+    found = total(values)
+    return None if found is None else found / len(values)
+
+
+def greatest(values: Sequence[Any]) -> Any:
+    """The greatest; None where one of the values is not known."""
+    return None if any(value is None for value in values) else max(values)
+
+
+def frozen_notes(last: date, *, lost: Sequence[str] = (), earlier: bool = False) -> tuple[str, ...]:
+    """What to say of days that only rollups tell."""
+    said = [f"to {last} from rollups: the events are purged"]
+    if lost:
+        said.append(f"of purged days nobody can tell any more: {', '.join(lost)}")
+    if earlier:
+        said.append("some of these were counted when the plan said otherwise")
+    return tuple(said)
+
+
+def not_kept(question: Question) -> Told:
+    """What to say where days are purged and no rollup tells of them."""
+    return Told(
+        notes=(f"days of the range are purged, and not rolled up in {question.window.tz}: they count as empty",)
+    )
+
+
+def _unit(standing: Standing) -> Unit:
+    grain = standing.grains[0]
+    return "day" if grain == "hour" else grain
+
+
+def _begin(question: Question, unit: Unit) -> date:
+    return question.window.widened(unit).first
+
+
+def _is_told(periods: Sequence[Period], helds: Sequence[Held]) -> bool:
+    return all(one.first in held.sections for one in periods for held in helds)
+
+
+def without_user(section: Section) -> float:
+    """How many events of a period have no user, by the section of its events."""
+    return kept.summed(EVENTS, section)[WITHOUT_USER] or 0
+
+
+def any_partition(question: Question) -> bool:
+    """Whether the store holds a day of the window."""
+    return any(question.window.first <= day <= question.window.last for day in question.snapshot.days)

@@ -1,0 +1,138 @@
+"""The answers to standing questions: each period's records, by the functions of the reports, of one snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from evlog import reports
+from evlog.errors import UsageError
+from evlog.query.ask import Question
+from evlog.query.identity import Identity
+from evlog.query.standing import of_series, of_table
+from evlog.rollup import hours, quality
+from evlog.rollup.periods import runs
+from evlog.rollup.questions import HOURS, QUALITY
+from evlog.rollup.settled import settled
+from evlog.store.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from datetime import date
+
+    from evlog.engine import Engine
+    from evlog.query.result import Result
+    from evlog.query.scope import Scope
+    from evlog.query.standing import Standing
+    from evlog.rollup.rejects import Refused
+    from evlog.store.journal import Staging
+    from evlog.store.layout import Store
+    from evlog.store.links import Said
+    from evlog.store.rollups import Grain, Period, Record
+
+_WHO = {"told", "aliases", "lines", "linked", "claims", "standing", "named", "ends", "users"}
+"""The tables of query/identity.py: who is who is settled once for all questions."""
+_TABLES = """
+SELECT   'TABLE' AS kind, table_name AS name
+FROM     duckdb_tables()
+WHERE    temporary
+UNION ALL
+SELECT   'VIEW', view_name
+FROM     duckdb_views()
+WHERE    temporary AND NOT internal
+ORDER BY kind DESC, name
+"""
+
+
+class Counter:
+    """What standing questions are asked through: one engine, one snapshot, one answer to who is who."""
+
+    def __init__(
+        self, store: Store, scope: Scope, seen: Snapshot, said: Sequence[Said], *, engine: Engine, refused: Refused
+    ) -> None:
+        self.store = store
+        self.scope = scope
+        self.seen = seen
+        self._read = seen
+        self.engine = engine
+        self.refused = refused
+        self.said = said
+        self.identity = Identity(engine, seen, said, until=scope.window.until)
+        self._reports: dict[str, Any] = {}
+
+    def settle(self, days: Collection[date], staged: Staging) -> None:
+        """Make what is read again and again cheaper to read: segments of these partitions."""
+        self._read = settled(self.engine, self._read, days, staged)
+
+    def question(self, first: date, last: date, *, seen: Snapshot | None = None) -> Question:
+        """An open question about a range of local dates; it reads events, never rollups."""
+        scope = replace(self.scope, window=replace(self.scope.window, first=first, last=last))
+        made = Question(self.engine, seen or self._read, scope, store=self.store, said=self.said, rollups=False)
+        made.identity = self.identity
+        return made
+
+    def records(self, standing: Standing, periods: Iterable[Period]) -> dict[date, tuple[Record, ...]]:
+        """The records of these periods, which come in order, by their first day."""
+        found: dict[date, tuple[Record, ...]] = {}
+        for run in runs(periods):
+            found |= self._run(standing, run)
+        return found
+
+    def _run(self, standing: Standing, run: Sequence[Period]) -> dict[date, tuple[Record, ...]]:
+        """The records of periods that follow one another: a series is asked once, a table of each."""
+        if standing is HOURS:
+            return dict(self.put(run, hours.records))
+        if standing is QUALITY:
+            return {one.first: self.put([one], partial(self._quality, day=one.first)) for one in run}
+        asked = partial(self._answer, standing=standing, grain=run[0].grain)
+        if not standing.key:
+            series = of_series(standing, self.put(run, asked))
+            return {one.first: series.get(one.first, ()) for one in run}
+        if standing.grain_option:
+            return _of_tables(standing, self.put(run, asked), run)
+        return {one.first: of_table(standing, self.put([one], asked)) for one in run}
+
+    def put(self, run: Sequence[Period], read: Callable[[Question], Any]) -> Any:
+        """What `read` makes of a question about these periods; the tables that it keeps go with it."""
+        try:
+            return read(self.question(run[0].first, run[-1].last))
+        finally:
+            self._clear()
+
+    def can(self, standing: Standing, grain: Grain) -> bool:
+        """Whether a report answers at all: of no events it tells at once (one may need what the plan does not say)."""
+        if standing is HOURS or standing is QUALITY:
+            return True
+        today = self.scope.window.today
+        question = self.question(today, today, seen=Snapshot(self.seen.batch, (), ()))
+        try:
+            self._answer(question, standing=standing, grain=grain)
+        except UsageError:
+            return False
+        finally:
+            self._clear()
+        return True
+
+    def _answer(self, question: Question, *, standing: Standing, grain: Grain) -> Result:
+        module = self._reports.get(standing.report) or reports.load(standing.report)
+        self._reports[standing.report] = module
+        answer: Result = module.report(question, **standing.asked(grain))
+        return answer
+
+    def _quality(self, question: Question, *, day: date) -> tuple[Record, ...]:
+        return quality.records(question, self.refused.reasons.get(day, {}))
+
+    def _clear(self) -> None:
+        for kind, name in self.engine.rows(_TABLES):
+            if name not in _WHO:
+                self.engine.run(f'DROP {kind} "{name}"')
+
+
+def _of_tables(standing: Standing, told: Result, run: Sequence[Period]) -> dict[date, tuple[Record, ...]]:
+    """The records of each period out of an answer whose first column is the period."""
+    inner = replace(told, columns=told.columns[1:])
+    return {
+        one.first: of_table(standing, replace(inner, rows=tuple(row[1:] for row in told.rows if row[0] == one.first)))
+        for one in run
+    }
