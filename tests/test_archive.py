@@ -222,6 +222,7 @@ def test_verify_tells_what_is_wrong_and_needs_no_store(evlog: Here, tmp_path: Pa
         b"[]",
         b"{bad",
         b'{"file":"../../x"}',
+        b'{"store":"s","day":"2026-01-05","file":"date=2026-01-05/events.parquet","rows":1,"bytes":1,"sha256":"x","content":"x","recipients":[]}',
         b'{"store":"s","day":"2026-01-05","file":"../x/date=2026-01-05/events.parquet","rows":1,"bytes":1,"sha256":"'
         + b"0" * 64 + b'","content":"' + b"0" * 64 + b'","recipients":[]}',
     ],

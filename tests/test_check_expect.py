@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -176,7 +177,7 @@ def test_a_summary_without_the_key_and_a_report_that_needs_more(fed):
 
 def test_settings_shape_the_reports_that_are_asked(fed, monkeypatch):
     sitting = [event(f"t{n}", f"2026-03-12T1{n}:00:00Z", user="z") for n in range(4)]
-    fed.ingest(*sitting)
+    fed.ingest(*sitting, at=datetime(2026, 3, 13))
     assert one(fed, "sessions=4", "--as-of", "2026-03-12")[0] == 0
     monkeypatch.setenv("EVLOG_SESSION_TIMEOUT", "2h")
     assert one(fed, "sessions=1", "--as-of", "2026-03-12")[0] == 0

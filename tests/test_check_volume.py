@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def test_a_day_that_runs_is_not_judged_and_a_short_history_judges_nothing(desk):
     desk.ingest(*history([100] * 8 + [1]))
     assert volume(desk, "--as-of", "2026-03-10T23:00:00Z")[0] == 0
     assert volume(desk, "--as-of", "2026-03-10")[0] == 1
+    assert volume(desk, "--as-of", "2026-02-10", "--days", "1")[1]["value"] == 0  # of four Tuesdays, not of eight
     code, found, _ = volume(desk, "--as-of", "2026-02-03", "--days", "1")  # three Tuesdays before, and the first day
     assert (code, found["verdict"]) == (0, "no data")
 
@@ -102,4 +104,7 @@ def test_what_was_purged_is_not_taken_for_days_without_events(desk):
     kit.here(Path("evlog-data"), "purge", "2026-01-26")
     assert volume(desk)[1]["verdict"] == "ok"
     kit.here(Path("evlog-data"), "purge", "2026-02-10")
+    assert volume(desk)[1]["verdict"] == "no data"
+    Path("old.ndjson").write_text(json.dumps(event("late", "2026-01-12T09:00:00Z")) + "\n")
+    assert desk.evlog("ingest", "old.ndjson", "--backfill")[0] == 0
     assert volume(desk)[1]["verdict"] == "no data"

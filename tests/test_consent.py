@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from test_ingest_lanes import said
 
 from evlog.event import consent
-from evlog.event.plan import EventRule, Plan
+from evlog.event.plan import EventRule, Plan, Property
 from evlog.event.plan_file import parse
 from evlog.event.plan_write import dumps
 from evlog.event.starter import STARTER, example
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["quick"]
 PURPOSES = Rules(plan=Plan(purposes=("analytics", "marketing"), events={
     "view": EventRule(additional=True), "mail": EventRule(additional=True, purpose="marketing"),
-    "user_consent_update": EventRule(additional=True),
+    "user_consent_update": EventRule(
+                properties={name: Property(type="boolean") for name in ("consent_given", "analytics", "marketing")}
+            ),
 }))  # fmt: skip
 WORD = "user_consent_update"
 
@@ -402,6 +404,18 @@ def test_two_workers_make_the_store_that_one_makes_and_again_changes_nothing(tmp
             assert feed(store, path, workers=workers).tally.stored == 0
             assert kept(store) == before
     assert ids(stores[0]) == judged([(kind, user, number) for number, (kind, user, _) in enumerate(steps)])[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_old_word_holds_in_the_blocks_that_follow_it(tmp_path, monkeypatch, workers):
+    """Again, the same run leaves out what it left out, though the user has agreed since."""
+    monkeypatch.setattr(block, "BLOCK", 1)
+    store = new_store(tmp_path)
+    rows = (word("w", minute=1), seen("a", minute=2), seen("b", minute=2), grant("g", minute=3), seen("c", minute=4))
+    paths = [written(tmp_path / str(number), row) for number, row in enumerate(rows)]
+    for _ in range(2):
+        tally = feed(store, *paths, workers=workers).tally
+        assert (ids(store), tally.no_consent) == (["g", "c"], 3)
 
 
 def test_the_words_of_a_run_are_one_entry_of_the_audit_log_a_commit(tmp_path):

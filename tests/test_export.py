@@ -134,6 +134,12 @@ def test_a_range_lets_its_days_through(tmp_path: Path, words: list[str], days: s
     assert set(ids(sent(made.root, *words))) == {f"e{day}" for day in days}
 
 
+def test_what_a_settings_file_says_of_reports_cuts_nothing_short(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "evlog.toml").write_text("[report]\ndays = 1\n")
+    assert len(sent(store.root)) == 9
+    assert len(sent(store.root, "--days", "1", "--as-of", "2026-01-06")) == 2
+
+
 def test_conditions_hold_together(store: Store) -> None:
     assert ids(sent(store.root, "--where", "properties.n>=2", "--where", "user_id in u0,u1")) == ["a3", "a4", "a6"]
     assert ids(sent(store.root, "--where", "anonymous_id exists")) == ["b1"]
@@ -156,6 +162,8 @@ def test_conditions_hold_together(store: Store) -> None:
         (["--into", "s/evlog.json"], "--into s/evlog.json is no folder"),
         (["--into", "s/events/lake"], "lies in the store"),
         (["--to", "lake"], "'lake' is no date"),
+        (["--to", "lake"], "a folder for files is named by --into DIR"),
+        (["--days", "x"], "--days: expected a number of days"),
         (["--report", "dau", "--into", "d"], "--into is for events"),
         (["--report", ""], "--report names no report"),
         (["--report", "nonsense"], "there is no report nonsense"),

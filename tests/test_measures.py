@@ -121,7 +121,8 @@ def test_each_group_is_a_question_of_its_own(tmp_path_factory, question, top, le
     shown = {row[:3] for row in result.rows}
     assert list(result.rows) == close([row for row in expected if row[:3] in shown])
     hidden = {number for number, row in enumerate(expected) if row[:3] not in shown}
-    suppression.held_back([(row[0], row[1:3]) for row in expected], [row[4] for row in expected], hidden, least)
+    lines = [[n for n, row in enumerate(expected) if row[1:3] == key] for key in {row[1:3] for row in expected}]
+    suppression.held_back(lines, [row[4] for row in expected], hidden, least)
     assert result.definition.get("withheld", 0) == len(cut) + len(hidden)
 
 

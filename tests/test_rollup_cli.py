@@ -17,7 +17,7 @@ from evlog.store import layout, locks, rollups, runs
 if TYPE_CHECKING:
     from pathlib import Path
 
-evlog = evlog
+__all__ = ["evlog"]  # a fixture
 PLAN = """
 [events.seen]
 [events.stop]
@@ -72,7 +72,9 @@ def test_what_changed_is_told_with_the_old_number_the_new_one_and_the_reason(evl
     kit.ingest(store, event("late-2", user="dan"))
     code, out, err = evlog("rollup", *AS_OF)
     assert code == 0
-    assert any(line.split() == ["day", "2026-01-05", "dau", "dau", "3", "4", "late", "events"] for line in out.splitlines())
+    assert any(
+        line.split() == ["day", "2026-01-05", "dau", "dau", "3", "4", "late", "events"] for line in out.splitlines()
+    )
     assert "more numbers changed: see --format ndjson" in err
 
 

@@ -207,6 +207,19 @@ def test_an_event_of_consent_reaches_every_id_that_means_its_user(evlog):
     assert fed(evlog, agreed, event("f", user=None, anonymous_id="phone"), event("h", user="zoe"))["stored"] == 3
 
 
+def test_what_a_person_grants_frees_the_device_that_refused_before_it_was_theirs(tmp_path):
+    store = layout.create(tmp_path / "s")
+    update = {"event_type": "user_consent_update", "consent": False}
+    kit.ingest(store, event("w", user=None, anonymous_id="phone", **update))
+    link.link(store, "phone", "zoe", now=NOW)
+    suppress(store, ["zoe"], now=NOW - timedelta(days=9))
+    assert kit.ingest(store, event("a", user=None, anonymous_id="phone")).tally.no_consent == 1
+    assert kit.ingest(
+        store, event("g", kit.DAY_3 + timedelta(days=8), "zoe", **update | {"consent": True})
+    ).tally.stored
+    assert kit.ingest(store, event("b", user=None, anonymous_id="phone")).tally.stored == 1
+
+
 def test_a_refusal_of_a_device_is_that_of_the_person_it_means(tmp_path):
     store = layout.create(tmp_path / "s")
     kit.ingest(store, event("a", user="zoe", anonymous_id="phone"))

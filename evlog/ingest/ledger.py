@@ -51,7 +51,9 @@ class Ledger:
         self._key = tombstones.key
         self._purposes = purposes  # those that events are collected for
         self._stored = tombstones.suppressed
-        self._said = heard.said
+        self._words = {subject: dict(said) for subject, said in heard.said.words.items()}
+        self._shared = dict(heard.said.shared)
+        self._said = Suppressed(self._words, heard.said.kin, self._shared)  # of this run; it grows
         self._now = dict(heard.now)
         self._granted: dict[str, str] = {}  # when the last grant of this block was from: what comes after it outdoes it
         self._silent: set[str] = set()  # who refused something at any place of this block
@@ -60,12 +62,12 @@ class Ledger:
     @property
     def heard(self) -> Heard:
         """What the run has heard up to here."""
-        return Heard(self._said, dict(self._now))
+        return Heard(Suppressed(self._words, self._said.kin, self._shared), self._now)
 
     @property
     def quiet(self) -> bool:
         """Whether nothing is known of anybody."""
-        return not (self._stored.subjects or self._said.subjects or self._now)
+        return not (self._stored.subjects or self._words or self._shared or self._said.kin)
 
     def watched(self, one: str | None) -> bool:
         """Whether anything is known of an id: if not, it may be stored."""
@@ -99,13 +101,13 @@ class Ledger:
             if granted and mine and device:
                 self._hear(device, about, word, "")
         if mine and device and not all(words.values()):
-            self._learn(Suppressed(shared={device: frozenset({mine})}))
+            self._shared[device] = self._shared.get(device, frozenset()) | {mine}
 
     def _meant(self, subject: str | None, word: Word) -> frozenset[str]:
         """The subjects that a word is about: a refusal is the person's, a grant frees every id that means them."""
         if subject is None:
             return frozenset()
-        if not word.refused:
+        if not word.refused and self._is_known(subject):
             return self._stored.group(subject) | self._said.group(subject)
         kin = self._stored.kin.get(subject, frozenset()) | self._said.kin.get(subject, frozenset())
         return kin or frozenset({subject})
@@ -122,25 +124,42 @@ class Ledger:
                 return
         if about == EVERYTHING:
             self._now = {key: refused for key, refused in self._now.items() if key[0] != subject}
-        before = self._last(subject, about)
         self._now[subject, about] = word.refused
-        if before is None or word.at >= before.at:
-            if word.refused and (before is None or not before.refused):
-                self.refusals[subject] = one
-            self._learn(Suppressed({subject: {about: word}}))
+        if not self._counts(subject, about, word):
+            return
+        before = self._last(subject, about)
+        if word.refused and not (before is not None and before.refused):
+            self.refusals[subject] = one
+        self._words.setdefault(subject, {})[about] = word
 
-    def _learn(self, more: Suppressed) -> None:
-        self._said = self._said.merged(more)
+    def _counts(self, subject: str, about: str, word: Word) -> bool:
+        """Whether a word holds from now on: it is not older than what it outdoes, and a grant outdoes something."""
+        said = self._all(subject)
+        if word.refused:
+            before = self._last(subject, about)
+            return before is None or word.at >= before.at
+        if about in said:
+            return word.at >= said[about].at
+        others = said.values() if about == EVERYTHING else [said[EVERYTHING]] if EVERYTHING in said else []
+        return any(other.refused and word.at > other.at for other in others)
+
+    def _all(self, subject: str) -> dict[str, Word]:
+        """All that is known to be said of a subject, by purpose."""
+        found = dict(self._stored.words.get(subject, {}))
+        for about, word in self._words.get(subject, {}).items():
+            if about not in found or word.at >= found[about].at:
+                found[about] = word
+        return found
 
     def _is_known(self, subject: str) -> bool:
-        return subject in self._stored.subjects or subject in self._said.subjects or subject in self._silent
+        said = self._said
+        return subject in self._stored.subjects or any(subject in one for one in (said.words, said.kin, said.shared))
 
     def _theirs(self, user: str | None, anonymous: str | None) -> frozenset[str]:
         return self._stored.theirs(user, anonymous) | self._said.theirs(user, anonymous)
 
     def _last(self, subject: str, about: str) -> Word | None:
-        stored, said = self._stored.last(subject, about), self._said.last(subject, about)
-        return said if stored is None or (said is not None and said.at >= stored.at) else stored
+        return Suppressed({subject: self._all(subject)}).last(subject, about)
 
     def _refuses(self, subject: str, about: str) -> bool:
         now = self._now.get((subject, about), self._now.get((subject, EVERYTHING), False))

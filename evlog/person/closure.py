@@ -71,7 +71,7 @@ class Closure:
     """What means the same person now: the id that was named, the person, and every other id that is theirs alone.
 
     `shared` are ids that mean the person too, but that events of others carry: a device, say. They are not erased.
-    `strangers` are those of them that are another person's user id.
+    `strangers` are those of them that are another person's user id: what is said of these is that person's affair.
     """
 
     named: str
@@ -85,6 +85,11 @@ class Closure:
     def ids(self) -> tuple[str, ...]:
         """Every id that goes, the one that was named first."""
         return tuple(dict.fromkeys((self.named, self.person, *self.others)))
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The ids that others used too, and that are nobody's user id."""
+        return tuple(one for one in self.shared if one not in self.strangers)
 
 
 def of(store: Store, named: str) -> Closure:

@@ -133,7 +133,7 @@ def _days(work: Rewrite, who: Sequence[Closure]) -> tuple[date, ...]:
 
 def _unlink(store: Store, work: Rewrite, who: Sequence[Closure]) -> None:
     """Say of the ids that others used too that they mean nobody any more."""
-    shared = dict.fromkeys(one for whole in who for one in whole.shared if one not in work.going.owners)
+    shared = dict.fromkeys(one for whole in who for one in whole.devices if one not in work.going.owners)
     until = [whole.shared_until for whole in who if whole.shared_until is not None]
     if not shared or not until:
         return

@@ -56,12 +56,12 @@ def of(closures: Sequence[Closure], known: Tombstones, *, anonymise: bool) -> Go
         number = next((owners[one] for one in whole.ids if one in owners), len(set(owners.values())))
         owners |= {one: owners.get(one, number) for one in whole.ids}
     shared = {one: owners[whole.named] for whole in closures for one in whole.shared if one not in owners}
-    kept = {one for whole in closures for one in whole.strangers}
-    renamed = [*owners, *(one for one in shared if one not in kept)] if anonymise else []
+    devices = {one for whole in closures for one in whole.devices}
+    renamed = [*owners, *(one for one in shared if one in devices)] if anonymise else []
     pseudonyms = {one: f"anon-{secrets.token_hex(16)}" for one in renamed}
     crowd = Crowd(mention.of(pseudonyms or owners, instead=pseudonyms))
     users = tuple(
-        Erased(known.subject(whole.named), tuple(map(known.subject, whole.ids)), len(whole.shared), owners[whole.named])
+        Erased(known.subject(whole.named), tuple(map(known.subject, whole.ids)), len(whole.devices), owners[whole.named])
         for whole in closures
     )
     retelling = Retelling(owners, known.subject, anonymise, shared)

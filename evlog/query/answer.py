@@ -110,8 +110,12 @@ def large_enough(question: Question, rows: Sequence[tuple[Any, ...]], *, users: 
 
     A row begins with its group, which may have a place before it.
     """
-    lines = [(("group", row[0]), ("key", *_key(row))) for row in rows]
-    cut = suppression.hidden([row[users] for row in rows], question.scope.min_users, lines=lines)
+    least, sizes = question.scope.min_users, [row[users] for row in rows]
+    if question.scope.by is None:
+        cut = suppression.hidden(sizes, least)
+    else:
+        lines = suppression.crossed([_key(row) for row in rows], sizes, least)
+        cut = suppression.hidden(sizes, least, lines=lines)
     return [row for number, row in enumerate(rows) if number not in cut]
 
 
@@ -170,7 +174,12 @@ def result(
         marks=frozenset(marks),
         partial=frozenset(partial),
         partial_means=partial_means,
-        notes=(*_noted(question, kept, withheld, looked=told.source == "events", events=events), *told.notes, *notes),
+        notes=(
+            *_noted(question, kept, withheld, looked=told.source == "events", events=events),
+            *told.notes,
+            *_lost(told, columns, kept, summary or {}),
+            *notes,
+        ),
     )
 
 
@@ -192,6 +201,16 @@ def _noted(
         yield from _empty(question, events)
     yield from _ungrouped(question, rows)
     yield from _withheld(question, withheld)
+
+
+def _lost(
+    told: Told, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], summary: Mapping[str, Any]
+) -> Iterator[str]:
+    """A note of what nobody can tell any more, since days are purged."""
+    known = {column.name: any(row[place] is None for row in rows) for place, column in enumerate(columns, 1)}
+    lost = [name for name in dict.fromkeys(told.lost) if known.get(name) or (name in summary and summary[name] is None)]
+    if lost:
+        yield f"of purged days nobody can tell any more: {', '.join(lost)}"
 
 
 def base_read(question: Question) -> tuple[int, int]:

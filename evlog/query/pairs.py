@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evlog.errors import UsageError
+from evlog.query import rolled
 from evlog.query.ask import Reach
 from evlog.query.scope import NEVER, Pair
 from evlog.window import limit
@@ -86,7 +87,7 @@ def _by_name(question: Question) -> tuple[Pair, ...]:
     """The pairs that `plan infer` would write down: `x_start` and `x_complete`, `x_open` and `x_submit`, the like."""
     from evlog.event.infer import infer
 
-    seen = [name for (name,) in question.rows(_SEEN_TYPES, reach=Reach(None, None))]
+    seen = sorted({name for (name,) in question.rows(_SEEN_TYPES, reach=Reach(None, None))} | rolled.types(question))
     if not seen:
         return (_USUAL,)
     implied = [name.removesuffix(_STARTS) + _COMPLETES for name in seen if name.endswith(_STARTS)]

@@ -29,6 +29,9 @@ _WORDS = frozenset({"userid", "user", "personid", "person", "anonymousid", "sess
 _JSON = ("properties", "context")
 _TARGETS = ("target_id", "target")
 _ANONYMOUS = "anon:"
+_OWN = frozenset({"user_id", "anonymous_id", "session_id"})
+_TOLD_BY = {"properties": _OWN, "context": _OWN, "target_id": frozenset({"target_type"})}
+"""Columns of events in which an id is known only by others."""
 _ASKED = ("user", "explain")  # options of reports that name a user
 _KEYED = {"value": "key", "variant": "variant"}  # columns that hold the values of a key, and the option that names it
 
@@ -46,6 +49,7 @@ def pseudonymised(result: Result, key: Key) -> Result:
     """The answer with pseudonyms for ids; UsageError for a SELECT of which nobody can tell where they stand."""
     if result.report == "sql":
         id_columns.vet(result.params["sql"])
+        _vet_columns({column.name for column in result.columns})
     texts = _steps_with_ids(result.params, key)
     holding = {place for place, column in enumerate(result.columns) if _holds_ids(column, result)}
     rows = tuple(_row(key, result.columns, row, holding=holding, texts=texts) for row in result.rows)
@@ -58,6 +62,15 @@ def pseudonymised(result: Result, key: Key) -> Result:
         params=_params(result.params, key, texts),
         definition={**result.definition, "pseudonyms": names or "no column holds ids"},
     )
+
+
+def _vet_columns(names: set[str]) -> None:
+    """Return if the columns of a SELECT tell of each other which texts are ids; UsageError names what is missing."""
+    for name, needed in _TOLD_BY.items():
+        if name in names and not needed <= names:
+            missing = ", ".join(sorted(needed - names))
+            hint = f"select {missing} too, or leave {name} out"
+            raise UsageError(f"--pseudonymise: {name} may hold ids, which only {missing} would tell", hint=hint)
 
 
 def _holds_ids(column: Column, result: Result) -> bool:

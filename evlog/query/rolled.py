@@ -60,6 +60,7 @@ class Told:
     source: Source = "events"
     frozen: date | None = None
     notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()  # columns and totals that may not be known any more
 
     @property
     def definition(self) -> dict[str, str]:
@@ -138,7 +139,7 @@ class _Run:
         question.fit(Reach(None, None) if wanted.everything else self._reach())
         rows = [("", one.first, *self._row(one)) for one in self.periods]
         userless = sum(int(without_user(self.events.sections[one.first])) for one in self.periods)
-        return Counted(rows, self._or_lost(totals), (0, userless), told=self._said("rollups", totals))
+        return Counted(rows, self._or_lost(totals), (0, userless), told=self._said("rollups"))
 
     def patched(self, counted: Callable[[Question], Counted]) -> Counted:
         """The answer from events where they are there, with what sections tell of purged periods."""
@@ -159,11 +160,9 @@ class _Run:
             else by_period[one.first]
             for one in self.periods
         ]
-        userless = found.read[1] + sum(
-            int(without_user(self.events.sections[one.first])) for one in self.gone if one.first in self.events.sections
-        )
+        userless = found.read[1] + self._userless_before(rest)
         source: Source = "events" if not known else "rollups" if rest is None else "both"
-        told = self._said(source, totals, known=known)
+        told = self._said(source, known=known)
         read = found.read[0], userless
         return Counted(rows, self._or_lost(totals), read, found.withheld, told, beside=found.beside)
 
@@ -173,6 +172,13 @@ class _Run:
             return self.question
         after = [one for one in self.periods if one.first > self.gone[-1].first]
         return self.question.narrowed(after[0].first) if after else None
+
+    def _userless_before(self, rest: Question | None) -> int:
+        """How many events of the days before the rest had no user, as far as sections tell."""
+        window = self.question.window.widened(self.wanted.unit) if self.wanted.widened else self.question.window
+        days = [day for day in window.days if self.gone and (rest is None or day < rest.window.first)]
+        held = self.question.rollups.held(EVENTS, self.question.rollups.periods("day", days))
+        return sum(int(without_user(section)) for section in held.sections.values())
 
     def _row(self, period: Period) -> tuple[Any, ...]:
         values: dict[str, Any] = {}
@@ -188,13 +194,14 @@ class _Run:
     def _or_lost(self, totals: dict[str, Any] | None) -> dict[str, Any]:
         return dict.fromkeys(self.wanted.lost) if totals is None else totals
 
-    def _said(self, source: Source, totals: Mapping[str, Any] | None, *, known: Sequence[Period] | None = None) -> Told:
+    def _said(self, source: Source, *, known: Sequence[Period] | None = None) -> Told:
         purged = [one for one in (self.periods if known is None else known) if one.first in self.frozen]
+        lost = (*self.wanted.columns, *self.wanted.lost)
         if not purged:
-            return Told(source)
-        lost = () if totals is not None else self.wanted.lost
+            return Told(source, lost=lost if self.frozen else ())
         earlier = any(one.first in held.earlier for one in purged for held in self.held)
-        return Told(source, purged[-1].last, frozen_notes(purged[-1].last, lost=lost, earlier=earlier))
+        notes = frozen_notes(purged[-1].last, earlier=earlier)
+        return Told(source, purged[-1].last, notes, lost)
 
     def _reach(self) -> Reach:
         begins = [standing.reach(one)[0] for standing in self.wanted.standings for one in self.periods[:1]]
@@ -251,14 +258,10 @@ def greatest(values: Sequence[Any]) -> Any:
     return None if any(value is None for value in values) else max(values)
 
 
-def frozen_notes(last: date, *, lost: Sequence[str] = (), earlier: bool = False) -> tuple[str, ...]:
+def frozen_notes(last: date, *, earlier: bool = False) -> tuple[str, ...]:
     """What to say of days that only rollups tell."""
-    said = [f"to {last} from rollups: the events are purged"]
-    if lost:
-        said.append(f"of purged days nobody can tell any more: {', '.join(lost)}")
-    if earlier:
-        said.append("some of these were counted when the plan said otherwise")
-    return tuple(said)
+    said = (f"to {last} from rollups: the events are purged",)
+    return (*said, "some of these were counted when the plan said otherwise") if earlier else said
 
 
 def not_kept(question: Question) -> Told:
@@ -279,6 +282,16 @@ def _begin(question: Question, unit: Unit) -> date:
 
 def _is_told(periods: Sequence[Period], helds: Sequence[Held]) -> bool:
     return all(one.first in held.sections for one in periods for held in helds)
+
+
+def types(question: Question) -> set[str]:
+    """The event types that sections know of, where days are purged: events do not name them any more."""
+    rollups = question.rollups
+    if not (rollups.asked and rollups.gone(date.min, date.max)):
+        return set()
+    return {
+        kept.keys(EVENTS, one)[0] for section in rollups.kept(EVENTS, "month") for one in kept.table(EVENTS, section)
+    }
 
 
 def without_user(section: Section) -> float:

@@ -1,140 +1,79 @@
 """Which numbers of a table are hidden, so that none about fewer people than asked for can be computed from the others.
 
-A cell about fewer than `least` users is hidden. That is not enough. Totals are known: of the groups of an answer (its
-summary), of the rows of a group, of a row in all groups (the same question without `--by`). Who subtracts from one what
-is shown has what is hidden, if it is one cell; or what a few people did, if all hidden cells are about few. So more are
-hidden, the smallest first, until in every line whose total can be known
+A cell about fewer than `least` users is hidden. That is not enough. Totals are known: of all cells (the summary), and
+of a row in all groups (the same question without `--by`). Who subtracts from a total what is shown has what is hidden,
+if it is one cell; or what a few people did, if all hidden cells are about few. So more cells are hidden, the smallest
+first, until in every line of cells whose total can be known
 
-- nothing is hidden, or at least two cells that together are about at least `least` users;
-- no sum or difference of lines leaves a single cell that is too small.
+- nothing is hidden, or at least two cells that together are about at least `least` users.
 
-A total can be known where it is of two cells at least and of `least` users. Where all in reach is hidden, nothing more
-can be done. What is held back is numbers, not bounds: a hidden one is still no larger than what the total leaves.
+A total can be known where it is of two cells at least and of `least` users. Where all cells of a line are hidden,
+nothing more can be done. What is held back is numbers, not bounds (a hidden one is no larger than what the total
+leaves), and of groups that are hidden, numbers of each: not what they did together, row by row.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Sequence
 
-    Ends = tuple[Hashable, Hashable]
+    Lines = tuple[Hashable, ...]
 
 _PAIR = 2  # of two hidden cells neither can be computed from their sum
-_NOWHERE = object()
-"""The other end of a cell that lies on one known line only."""
 
 
 def hidden(
     sizes: Sequence[int],
     least: int,
     *,
-    lines: Sequence[Ends] | None = None,
+    lines: Sequence[Lines] | None = None,
     together: Callable[[Collection[int]], int] | None = None,
 ) -> frozenset[int]:
-    """The numbers of the cells to hide; cell n is about `sizes[n]` users and lies on the two lines `lines[n]`.
+    """The numbers of the cells to hide; cell n is about `sizes[n]` users and lies on `lines[n]`, by default all on one.
 
-    Without `lines` all lie on one. `together` says how many users some cells are about; if it is not given, only the
-    users of the largest are sure to be different people.
+    `together` says how many users some cells are about; if it is not given, only the users of the largest are sure to
+    be different people.
     """
     held = {number for number, size in enumerate(sizes) if size < least}
     if not held:
         return frozenset()
-    table = _Table(sizes, least, lines or [("", _NOWHERE)] * len(sizes), together)
-    small = frozenset(held)
-    while more := table.unsafe(held) or table.exposed(held, small):
-        held |= more
+    users = together or (lambda cells: max(sizes[cell] for cell in cells))
+    known = _known(sizes, least, lines or [("",)] * len(sizes))
+
+    def unsafe(cells: Sequence[int]) -> bool:
+        gone = [cell for cell in cells if cell in held]
+        return bool(gone) and len(gone) < len(cells) and (len(gone) < _PAIR or users(gone) < least)
+
+    while short := [cells for cells in known if unsafe(cells)]:
+        held |= {min(set(cells) - held, key=lambda cell: (sizes[cell], -cell)) for cells in short}
     return frozenset(held)
 
 
-class _Table:
-    """Cells and the lines of which a total can be known."""
-
-    def __init__(
-        self,
-        sizes: Sequence[int],
-        least: int,
-        lines: Sequence[Ends],
-        together: Callable[[Collection[int]], int] | None,
-    ) -> None:
-        self.sizes = sizes
-        self.least = least
-        self.together = together or (lambda cells: max(sizes[cell] for cell in cells))
-        found: dict[Hashable, list[int]] = defaultdict(list)
-        for number, ends in enumerate(lines):
-            for end in ends:
-                found[end].append(number)
-        self.known = {end: cells for end, cells in found.items() if self._can_be_known(end, cells)}
-        self.ends = [[end if end in self.known else _NOWHERE for end in pair] for pair in lines]
-
-    def _can_be_known(self, end: Hashable, cells: Sequence[int]) -> bool:
-        return end is not _NOWHERE and len(cells) >= _PAIR and sum(self.sizes[cell] for cell in cells) >= self.least
-
-    def unsafe(self, held: Collection[int]) -> set[int]:
-        """What to hide next for the sake of each line by itself."""
-        return {
-            self._smallest(shown)
-            for cells in self.known.values()
-            if (shown := [cell for cell in cells if cell not in held])
-            and (gone := [cell for cell in cells if cell in held])
-            and (len(gone) < _PAIR or self.together(gone) < self.least)
-        }
-
-    def exposed(self, held: Collection[int], small: Collection[int]) -> set[int]:
-        """What to hide next for cells that follow from several lines: those without which the others fall apart."""
-        near = (
-            {cell for end in self.ends[number] for cell in self.known.get(end, ()) if cell not in held}
-            for number in bridges({cell: self.ends[cell] for cell in sorted(held)})
-            if number in small
-        )
-        return {self._smallest(cells) for cells in near if cells}
-
-    def _smallest(self, cells: Collection[int]) -> int:
-        """The smallest of the cells; of equal ones the last."""
-        return min(cells, key=lambda cell: (self.sizes[cell], -cell))
+def _known(sizes: Sequence[int], least: int, lines: Sequence[Lines]) -> list[list[int]]:
+    """The cells of each line whose total can be known."""
+    found: dict[Hashable, list[int]] = defaultdict(list)
+    for number, own in enumerate(lines):
+        for line in own:
+            found[line].append(number)
+    return [cells for cells in found.values() if len(cells) >= _PAIR and sum(sizes[cell] for cell in cells) >= least]
 
 
-def bridges(edges: Mapping[int, Sequence[Hashable]]) -> set[int]:
-    """The edges of a graph that lie on no circle; an edge is a number and its two ends.
+def crossed(keys: Sequence[Hashable], sizes: Sequence[int], least: int) -> list[Lines]:
+    """The lines of cells that are rows of several groups, by what each is about: all that are about it, and the rest.
 
-    Where nodes are known totals and edges hidden cells, in rows and columns, these are the cells that can be computed.
+    The rest is what the same question without groups hides: all that is about few, and the smallest other. Which that
+    is, is told by sums: it is sure as long as users keep to one group.
     """
-    around: dict[Hashable, list[tuple[int, Hashable]]] = defaultdict(list)
-    for number, (one, other) in edges.items():
-        around[one].append((number, other))
-        around[other].append((number, one))
-    first: dict[Hashable, int] = {}
-    lowest: dict[Hashable, int] = {}
-    return set(chain.from_iterable(_walk(start, around, first, lowest) for start in list(around) if start not in first))
-
-
-def _walk(
-    start: Hashable,
-    around: Mapping[Hashable, Sequence[tuple[int, Hashable]]],
-    first: dict[Hashable, int],
-    lowest: dict[Hashable, int],
-) -> list[int]:
-    """The bridges among what can be reached from `start`: edges over which nothing leads back."""
-    found = []
-    first[start] = lowest[start] = len(first)
-    path = [(start, -1, iter(around[start]))]
-    while path:
-        node, came, rest = path[-1]
-        step = next(rest, None)
-        if step is None:
-            path.pop()
-            if path:
-                before = path[-1][0]
-                lowest[before] = min(lowest[before], lowest[node])
-                found += [came] if lowest[node] > first[before] else []
-        elif step[0] != came:
-            number, other = step
-            if other in first:
-                lowest[node] = min(lowest[node], first[other])
-            else:
-                first[other] = lowest[other] = len(first)
-                path.append((other, number, iter(around[other])))
-    return found
+    about: dict[Hashable, list[int]] = defaultdict(list)
+    for key, size in zip(keys, sizes, strict=True):
+        about[key].append(size)
+    few = {key for key, held in about.items() if max(held) < least}
+    others = {key: sum(held) for key, held in about.items() if key not in few}
+    smallest = {key for key, users in others.items() if users == min(others.values())} if few else set()
+    rest: dict[Hashable, Lines] = {
+        key: tuple(("rest", other) for other in smallest if key in few or key == other) for key in about
+    }
+    return [(("all", key), *rest[key]) for key in keys]

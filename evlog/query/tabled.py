@@ -144,11 +144,11 @@ def _told(wanted: Table, held: Held, rest: Counted | None, first: date) -> Told:
     lost = [
         name for name in wanted.standing.metrics if name not in {*wanted.standing.additive, *wanted.least, *wanted.most}
     ]
-    notes = rolled.frozen_notes(last, lost=lost, earlier=bool(held.earlier))
+    notes = rolled.frozen_notes(last, earlier=bool(held.earlier))
     missing = [one for one in held.periods if one.first not in held.sections and one.first >= first]
     if missing:
         notes = (*notes, f"purged days that are not rolled up ({missing[0].first} …) count as empty")
-    return Told("rollups" if rest is None else "both", last, notes)
+    return Told("rollups" if rest is None else "both", last, notes, (*lost, *wanted.standing.summary))
 
 
 def _totals(wanted: Table, held: Held, rest: Counted | None) -> dict[str, Any]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from evlog.window import Unit
 
 _DAY = timedelta(days=1)
+_FAR = 400_000
+"""Days that no store reaches back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Rollups:
         before = self._stones.purged_before
         if before is None or first >= before:
             return False
+        first = max(first, before - timedelta(days=_FAR))
         count = (min(last, before - _DAY) - first).days + 1
         return not self._stones.restored or any(
             (first + n * _DAY).isoformat() not in self._stones.restored for n in range(count)
@@ -103,13 +106,25 @@ class Rollups:
 
     def first_kept(self, standing: Standing, unit: Unit) -> date | None:
         """The first day of the earliest period of the zone that a section tells; None where there is none."""
-        if not self.asked:
-            return None
-        head = Period(unit, date.min, date.min, self.question.window.tz).target.rpartition("/")[0] + "/"
-        for name in sorted(name for name in self._known() if name.startswith(head)):
-            if standing.name in self._sections(name):
-                return date.fromisoformat(name.removeprefix(head).removesuffix(rollups.SUFFIX))
+        for day, target in self._targets(unit) if self.asked else ():
+            if standing.name in self._sections(target):
+                return day
         return None
+
+    def kept(self, standing: Standing, unit: Unit) -> list[Section]:
+        """The sections of every period of the zone, in order."""
+        found = (self._sections(target).get(standing.name) for _, target in self._targets(unit))
+        return [section for section in found if section is not None]
+
+    def names(self, period: Period) -> list[str]:
+        """The questions of which there is a section of a period."""
+        return sorted(self._sections(period.target))
+
+    def _targets(self, unit: Unit) -> list[tuple[date, str]]:
+        """The files of the zone by the first day of their period."""
+        head = Period(unit, date.min, date.min, self.question.window.tz).target.rpartition("/")[0] + "/"
+        named = sorted(name for name in self._known() if name.startswith(head))
+        return [(date.fromisoformat(name.removeprefix(head).removesuffix(rollups.SUFFIX)), name) for name in named]
 
     def _section(self, standing: Standing, period: Period) -> Section | None:
         if not self.asked or period.grain not in standing.grains:

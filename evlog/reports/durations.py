@@ -265,8 +265,9 @@ def _cut(question: Question, log: _Log, held: list[dict[int, Ints]]) -> set[tupl
     def together(some: Collection[int]) -> int:
         return len(np.unique(np.concatenate([who[cell] for cell in some])))
 
-    lines = [(("group", number), ("place", place)) for number, place in cells]
-    found = suppression.hidden([len(one) for one in who], question.scope.min_users, lines=lines, together=together)
+    sizes, least = [len(one) for one in who], question.scope.min_users
+    lines = None if question.scope.by is None else suppression.crossed([place for _, place in cells], sizes, least)
+    found = suppression.hidden(sizes, least, lines=lines, together=together)
     return {cells[cell] for cell in found}
 
 

@@ -110,11 +110,18 @@ def _spelled(duration: str | None) -> str | None:
 
 
 def _counted(question: Question, asked: Asked, given: Given) -> Result:
-    from evlog.query.funnel import read, words
-    from evlog.query.funnel.counted import counted
+    from evlog.query.funnel import kept, read, words
+    from evlog.query.funnel.counted import Counted, counted
 
-    found = read.keep(question, asked)
-    numbers = counted(question, asked)
+    said: list[str] = []
+
+    def count(which: Question) -> tuple[Counted, tuple[int, int]]:
+        found = read.keep(which, asked)
+        said.extend(words.notes(asked, found))
+        return counted(which, asked), (found.events, found.userless)
+
+    told = kept.told(question, asked, count)
+    numbers, seen, source = told if told is not None else (*count(question), None)
     return answer.result(
         question,
         "funnel",
@@ -125,11 +132,12 @@ def _counted(question: Question, asked: Asked, given: Given) -> Result:
         kinds=KINDS,
         options=words.params(asked, given),
         definition=words.definition(question, asked),
-        read=(found.events, found.userless),
+        read=seen,
         withheld=numbers.withheld,
         partial=numbers.growing,
         partial_means=words.open_means(numbers.open, asked),
-        notes=words.notes(asked, found),
+        notes=() if source is not None else said,
+        told=source,
     )
 
 

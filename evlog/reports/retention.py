@@ -8,13 +8,15 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
-from evlog.query import acts, answer, cells, cohorts
+from evlog.query import acts, answer, cells, cohorts, first_seen, returned
 from evlog.query import periods as calendar
 from evlog.query.cells import Row, Span
 from evlog.query.result import Column
+from evlog.query.returned import Sheet
+from evlog.query.rolled import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
     from evlog.query.ask import Question
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 HELP = "how many of those who began in a period came back, period by period"
 EXAMPLE = "evlog report retention --start signup --period week --periods 8"
+ROLLUP = (returned.RETURNS,)
 _MOST_PERIODS = 36_525
 _BRACKET = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
 _READ = "SELECT count(*), count(*) FILTER (userless AND in_range) FROM seen"
@@ -68,15 +71,31 @@ def report(
     partial: Annotated[bool, "show cells that are still running"] = False,
     average: Annotated[Literal["pooled", "simple"], "simple: the mean of the cohorts' rates"] = "pooled",
     hide_empty: Annotated[bool, "leave cohorts of nobody out"] = False,
+    by_return: Annotated[
+        bool, "a row for each period of the range and age of the cohorts that came back in it"
+    ] = False,
 ) -> Result:
     """Cohorts by the period they began in, and their returns."""
     asked = _asked(period, periods, mode=mode, brackets=brackets, clock=clock, after=p0 == "return", horizon=horizon)
     began, came = acts.read(start, "start"), acts.read(return_, "return")
-    begins, past = _keep(question, asked, began, came, cohort)
-    withheld = answer.group(question)
-    sheet = _Sheet(question, asked, begins, past)
-    overall = sheet.rows("", sheet.everywhere)
-    shown = [row for label, place in answer.groups(question) for row in sheet.rows(label, (place,))]
+    if by_return:
+        return _by_return(question, asked, began, came, cohort)
+
+    def counted() -> _Counted:
+        return _counted(question, asked, began, came, cohort)
+
+    usual = (start, return_, mode, brackets, clock, cohort, p0) == (
+        None,
+        None,
+        "on",
+        None,
+        "calendar",
+        "first-ever",
+        "cohort",
+    )
+    found = _told(question, asked, counted) if usual else counted()
+    begins, past = question.window.widened(asked.unit).periods(asked.unit), _past(question, began, cohort)
+    overall, shown = found.overall, found.shown
     kept = [row for row in shown if row.size or not hide_empty]
     rates = cells.averages(overall, base, average)
     return answer.result(
@@ -102,8 +121,8 @@ def report(
         kinds={"rate": "list"},
         definition=_definition(question, asked, base, average, past),
         by="value at the start event",
-        read=question.rows(_READ, reach=cohorts.reach(question, asked.unit))[0],
-        withheld=withheld,
+        read=found.read,
+        withheld=found.withheld,
         complete=question.window.over(calendar.last_day(begins[-1], asked.unit)),
         partial=[
             number
@@ -112,7 +131,89 @@ def report(
             or (partial and any(cell.begun and not cell.known for cell in row.cells))
         ],
         notes=[*_notes(question, asked, past), *(past.notes if cohort == "first-ever" else [])],
+        told=found.told,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The cohorts of all groups together and of each that is shown, and what was read for them."""
+
+    overall: list[Row]
+    shown: list[Row]
+    read: tuple[int, int]
+    withheld: int = 0
+    told: Told = Told()  # noqa: RUF009 - frozen
+
+
+def _counted(question: Question, asked: _Asked, began: acts.Act, came: acts.Act, cohort: cohorts.Cohort) -> _Counted:
+    begins, past = _keep(question, asked, began, came, cohort)
+    withheld = answer.group(question)
+    sheet = _Sheet(question, asked, begins, past)
+    overall = sheet.rows("", sheet.everywhere)
+    shown = [row for label, place in answer.groups(question) for row in sheet.rows(label, (place,))]
+    read = question.rows(_READ, reach=cohorts.reach(question, asked.unit))[0]
+    return _Counted(overall, shown, read, withheld)
+
+
+def _told(question: Question, asked: _Asked, counted: Callable[[], _Counted]) -> _Counted:
+    """The cohorts from sections where they can tell them, else from events."""
+    sheet = returned.told(question, asked.unit, len(asked.spans))
+    if sheet is None:
+        found = counted()
+        sheet = returned.filled(question, asked.unit, Sheet(found.shown, found.read, found.told))
+    return _Counted(sheet.rows, sheet.rows, sheet.read, told=sheet.told)
+
+
+def _past(question: Question, began: acts.Act, cohort: cohorts.Cohort) -> Past:
+    return first_seen.past_of(question, began) if cohort == "first-ever" else first_seen.past(question)
+
+
+def _by_return(question: Question, asked: _Asked, began: acts.Act, came: acts.Act, cohort: cohorts.Cohort) -> Result:
+    """The same cells, told by the period of return: who came back in it, by the age of their cohort."""
+    if asked.brackets or asked.mode != "on" or asked.clock != "calendar" or question.scope.by is not None:
+        raise UsageError("--by-return is about single calendar periods", hint="leave the other options out")
+    window, ages = question.window, len(asked.spans)
+    periods = window.widened(asked.unit).periods(asked.unit)
+    earlier = calendar.before(periods[0], asked.unit, ages - 1, window)
+    found = _counted(question.narrowed((*earlier, *periods)[0]), asked, began, came, cohort)
+    numbers = {row.cohort: row for row in found.overall}
+    begins = (*earlier, *periods)
+    rows = [
+        ("", period, age, cohort_of.cohort, cohort_of.size, *_returned(cohort_of, age))
+        for place, period in enumerate(periods, len(earlier))
+        for age in range(ages)
+        for cohort_of in (numbers[begins[place - age]],)
+    ]
+    return answer.result(
+        question,
+        "retention",
+        columns=_BY_RETURN,
+        rows=rows,
+        rule=_rule(asked, began.says, came.says, cohort),
+        options={"period": asked.unit, "periods": ages, "cohort": cohort, "by_return": True},
+        definition={"cells": "null until over, by what plays now and by the end of the range"},
+        read=found.read,
+        withheld=found.withheld,
+        partial=[number for number, row in enumerate(rows)
+                 if not window.over(calendar.last_day(row[1], asked.unit))],
+        notes=calendar.widened(question, asked.unit),
+    )  # fmt: skip
+
+
+def _returned(row: Row, age: int) -> tuple[int | None, float | None]:
+    cell = row.cells[age]
+    return (cell.people, cell.people / row.size if row.size else None) if cell.known else (None, None)
+
+
+_BY_RETURN = (
+    Column("period", "date"),
+    Column("age", "count"),
+    Column("cohort", "date"),
+    Column("size", "count"),
+    Column("retained", "count", bar=True),
+    Column("rate", "rate"),
+)
 
 
 def _keep(

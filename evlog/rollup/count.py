@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from evlog.rollup import hours, quality
 from evlog.rollup.periods import runs
 from evlog.rollup.questions import HOURS, QUALITY
 from evlog.rollup.settled import settled
-from evlog.store.snapshot import Snapshot
+from evlog.store.rollups import Period
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from evlog.store.journal import Staging
     from evlog.store.layout import Store
     from evlog.store.links import Said
-    from evlog.store.rollups import Grain, Period, Record
+    from evlog.store.rollups import Grain, Record
+    from evlog.store.snapshot import Snapshot
 
 _WHO = {"told", "aliases", "lines", "linked", "claims", "standing", "named", "ends", "users"}
 """The tables of query/identity.py: who is who is settled once for all questions."""
@@ -65,18 +67,19 @@ class Counter:
         """Make what is read again and again cheaper to read: segments of these partitions."""
         self._read = settled(self.engine, self._read, days, staged)
 
-    def question(self, first: date, last: date, *, seen: Snapshot | None = None) -> Question:
+    def question(self, first: date, last: date) -> Question:
         """An open question about a range of local dates; it reads events, never rollups."""
         scope = replace(self.scope, window=replace(self.scope.window, first=first, last=last))
-        made = Question(self.engine, seen or self._read, scope, store=self.store, said=self.said, rollups=False)
+        made = Question(self.engine, self._read, scope, store=self.store, said=self.said, rollups=False)
         made.identity = self.identity
         return made
 
     def records(self, standing: Standing, periods: Iterable[Period]) -> dict[date, tuple[Record, ...]]:
-        """The records of these periods, which come in order, by their first day."""
+        """The records of these periods, which come in order, by their first day; none where there is no answer."""
         found: dict[date, tuple[Record, ...]] = {}
         for run in runs(periods):
-            found |= self._run(standing, run)
+            with suppress(UsageError):
+                found |= self._run(standing, run)
         return found
 
     def _run(self, standing: Standing, run: Sequence[Period]) -> dict[date, tuple[Record, ...]]:
@@ -101,17 +104,17 @@ class Counter:
             self._clear()
 
     def can(self, standing: Standing, grain: Grain) -> bool:
-        """Whether a report answers at all: of no events it tells at once (one may need what the plan does not say)."""
+        """Whether a report has an answer in this store: it may need what neither plan nor events say."""
         if standing is HOURS or standing is QUALITY:
             return True
         today = self.scope.window.today
-        question = self.question(today, today, seen=Snapshot(self.seen.batch, (), ()))
         try:
-            self._answer(question, standing=standing, grain=grain)
+            self.put(
+                [Period(grain, today, today, self.scope.window.tz)],
+                partial(self._answer, standing=standing, grain=grain),
+            )
         except UsageError:
             return False
-        finally:
-            self._clear()
         return True
 
     def _answer(self, question: Question, *, standing: Standing, grain: Grain) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,7 @@ class Now:
     refused: Refused
     purged: Purged
     leaving: Purged | None = None  # what will be purged: then only periods that this freezes are counted
+    names: set[str] = field(default_factory=set)  # the questions of the sections that were met so far
 
     def work(self, grain: Grain, first: date, last: date) -> Iterator[Work]:
         """The periods of a grain in a range of local dates that there is something to do about."""
@@ -82,7 +83,9 @@ class Now:
 
     def _heads(self, period: Period) -> dict[str, Head]:
         path = self.files.get(period.target)
-        return heads(path) if path is not None else {}
+        found = heads(path) if path is not None else {}
+        self.names.update(found)
+        return found
 
     def about(
         self, period: Period, heads: Mapping[str, Head], asked: Sequence[Standing], meant: Mapping[str, str]

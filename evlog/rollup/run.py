@@ -66,7 +66,7 @@ class Run:
     now: Now = field(init=False)
     who: who.Who = field(init=False)
     done: Done = field(default_factory=Done)
-    _can: dict[tuple[str, Grain], bool] = field(default_factory=dict)
+    _can: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         store = self.counter.store
@@ -127,13 +127,11 @@ class Run:
         return None
 
     def _able(self, work: Work) -> Work:
-        """The same without questions that have no answer in this store: each is tried once."""
-        grain = work.period.grain
+        """The same without questions that have no answer in this store: those that never had one are tried, once."""
         for one in self.now.questions:
-            if one.name in work.stale and one.name not in work.known and (one.name, grain) not in self._can:
-                self._can[one.name, grain] = self.counter.can(one, grain)
-        stale = {name: why for name, why in work.stale.items() if self._can.get((name, grain), True)}
-        return replace(work, stale=stale)
+            if one.name in work.stale and one.name not in {*self.now.names, *self._can}:
+                self._can[one.name] = self.counter.can(one, work.period.grain)
+        return replace(work, stale={name: why for name, why in work.stale.items() if self._can.get(name, True)})
 
     def _files(self, chunk: Iterable[Work]) -> dict[str, bytes]:
         """The files of these periods that must be put in place, by name."""
@@ -154,20 +152,21 @@ class Run:
             stale = [number for number, work in enumerate(works) if one.name in work.stale]
             told = self.counter.records(one, [works[number].period for number in stale])
             for number in stale:
-                records = told[works[number].period.first]
-                found[number][one.name] = Section(
-                    one.name, one.definition(scope), self.counter.seen.batch, scope.window.as_of, records
-                )
+                records = told.get(works[number].period.first)
+                if records is not None:
+                    made = one.name, one.definition(scope), self.counter.seen.batch, scope.window.as_of, records
+                    found[number][one.name] = Section(*made)
         return found
 
     def _content(self, work: Work, fresh: Mapping[str, Section], late: Mapping[tuple[date, int], int]) -> bytes | None:
         """The bytes of a period's file; None where it stays as it is. What changed is noted."""
         period, path = work.period, self.now.files.get(work.period.target)
         old = rollups.read(path)[1] if path is not None else {}
-        kept = {name: one for name, one in old.items() if name not in work.unasked}
+        gone = work.unasked | (work.known - fresh.keys())  # nobody asks any more, or nobody can answer
+        kept = {name: one for name, one in old.items() if name not in gone}
         told = {name: self._told(period, kept[name], late) for name in work.frozen}
         self._note(work, old, fresh, told)
-        if not fresh and not work.unasked and all(kept[name] == one for name, one in told.items()):
+        if not fresh and not gone and all(kept[name] == one for name, one in told.items()):
             return None
         sections = {**kept, **told, **fresh}
         return rollups.content(period, [sections[name] for name in sorted(sections)])

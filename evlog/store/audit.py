@@ -238,9 +238,8 @@ def _chain(log: _Log) -> Iterator[Wrong]:
         elif body["number"] > number + 1:
             yield Wrong("audit", f"{_missing(number + 1, body['number'] - 1)} before {name}")
         elif body["before"] != seal:
-            yield Wrong(
-                name, f"it was not made after {'this' if number else 'an'} entry {number}: one of them was changed"
-            )
+            other = f"it came after another entry {number} than this" if number else "it came after another entry"
+            yield Wrong(name, f"{other}: one of them was changed")
         number, seal = body["number"], body["seal"]
 
 

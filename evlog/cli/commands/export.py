@@ -29,7 +29,7 @@ _RANGED = ("days", "as_of")  # settings that bound the range; as flags they go w
     "evlog export --resume /var/lib/evlog/sent.json --into /srv/lake/events --format parquet\n"
     "evlog export --report 'active --days 30' --format csv --output active.csv",
     exits=(1, 4),
-    settings=("days", "as_of", "tz", "pseudonym_key"),
+    settings=("as_of", "tz", "pseudonym_key"),
     prints="ndjson",
 )
 def export(
@@ -37,6 +37,9 @@ def export(
     *,
     first: Annotated[str | None, Option("--from", metavar="DATE", help="The first day, included.")] = None,
     last: Annotated[str | None, Option("--to", metavar="DATE", help="The last day, included.")] = None,
+    days: Annotated[
+        str | None, Option("--days", metavar="N", help="The last N whole days, the as-of day included.")
+    ] = None,
     all_time: Annotated[
         bool, Option("--all-time", help="From the first event to the newest: as it is anyway.")
     ] = False,
@@ -73,6 +76,8 @@ def export(
     from evlog.query.where import parse
     from evlog.store.pseudonym import key_of
 
+    if days is not None:  # a flag alone: what files and environment say of reports cuts no export short
+        call.flags["days"] = days
     said = {"first": first, "last": last, "all_time": all_time, "whole_days": whole_days}
     shape = printing.shape(given)
     if report is not None:
@@ -142,7 +147,12 @@ def _window(call: "Call", store: "Store", said: dict[str, Any]) -> "Window | Non
     if said["last"] and not said["first"] and "days" not in call.flags:
         held = span.held(store)
         said = said | {"first": (held[0] - _DAY).date().isoformat() if held else said["last"]}
-    return asking.window(call, store, said | {"all_time": said["all_time"] or not bounded})
+    try:
+        return asking.window(call, store, said | {"all_time": said["all_time"] or not bounded})
+    except UsageError as error:
+        if not str(error).startswith("--to:"):
+            raise
+        raise UsageError(str(error), hint="write 2026-03-01; a folder for files is named by --into DIR") from error
 
 
 def _report(call: "Call", report: str, shape: printing.Shape, said: dict[str, Any], others: dict[str, Any]) -> None:

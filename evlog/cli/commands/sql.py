@@ -28,8 +28,8 @@ def sql(
 ) -> None:
     """Ask the view `events` in SQL (DuckDB's): one SELECT, EXPLAIN or DESCRIBE, which only reads.
 
-    With --pseudonymise, ids are told by the names of their columns; a statement that shows one under another name is
-    refused. What stands in properties under names of its own is not looked for, nor what a condition compares with.
+    With --pseudonymise, ids are told by the names of their columns: a statement that shows one under another name is
+    refused, as are properties without the ids of their event. Another user's id in a property is not known to be one.
     """
     from evlog.query import id_columns
     from evlog.query.sql import select

@@ -1,0 +1,137 @@
+"""The cells of a retention table out of sections: those of each period tell who came back in it, by the cohorts' age.
+
+So a record depends on its own period and on who began when, and a cohort whose own days are purged keeps its cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evlog.query import rolled
+from evlog.query import standing as kept
+from evlog.query.ask import Reach
+from evlog.query.cells import Cell, Row
+from evlog.query.rolled import EVENTS, Told
+from evlog.query.standing import EVER, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from evlog.query.ask import Question
+    from evlog.query.result import Source
+    from evlog.query.usable import Held
+    from evlog.store.rollups import Period, Section
+    from evlog.window import Unit
+
+AGES = 13
+"""How many periods of age sections tell of."""
+
+RETURNS = Standing(
+    "retention",
+    ("day", "week", "month"),
+    {"size": "cohort_size", "retained": "retained"},
+    key=("age",),
+    options={"by_return": True, "periods": AGES},
+    grain_option="period",
+    back=EVER,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The rows of a retention table, what was read of events for it, and where it comes from."""
+
+    rows: list[Row]
+    read: tuple[int, int]
+    told: Told
+
+
+def told(question: Question, unit: Unit, ages: int) -> Sheet | None:
+    """The table from sections alone; None where they do not suffice."""
+    if not question.rollups.asked or ages > AGES:
+        return None
+    periods, held = _held(question, unit)
+    days = question.rollups.held(EVENTS, question.rollups.periods("day", question.window.days))
+    if periods[-1].last > question.window.last or not (held.whole and days.whole and rolled.any_partition(question)):
+        return None
+    question.fit(Reach(None, question.window.last))
+    numbers = _numbers(held)
+    rows = []
+    for place, period in enumerate(periods):
+        size = _people(numbers, place, 0, "size", periods) or 0
+        cells = [_cell(numbers, periods, place, age) for age in range(ages)]
+        rows.append(Row("", period.first, size, tuple(cell or Cell(0, known=False, begun=False) for cell in cells)))
+    userless = sum(int(rolled.without_user(one)) for one in days.sections.values())
+    return Sheet(rows, (0, userless), _said(held, "rollups"))
+
+
+def filled(question: Question, unit: Unit, sheet: Sheet) -> Sheet:
+    """The table from events with the cells that only sections know: those of purged periods."""
+    if not question.rollups.asked:
+        return sheet
+    periods, held = _held(question, unit)
+    if not held.frozen:
+        return sheet
+    frozen = {first: one for first, one in held.sections.items() if first in held.frozen}
+    numbers = _numbers(held)
+    rows = [_filled(row, place, periods, numbers) for place, row in enumerate(sheet.rows)]
+    before = [day for day in question.window.days if day <= max(held.frozen)]
+    days = question.rollups.held(EVENTS, question.rollups.periods("day", before))
+    gone = [one for first, one in days.sections.items() if first in days.frozen]
+    userless = sheet.read[1] + sum(int(rolled.without_user(one)) for one in gone)
+    return Sheet(rows, (sheet.read[0], userless), _said(held, "both" if frozen else "events"))
+
+
+def _held(question: Question, unit: Unit) -> tuple[tuple[Period, ...], Held]:
+    window = question.window
+    periods = question.rollups.periods(unit, window.widened(unit).periods(unit))
+    return periods, question.rollups.held(RETURNS, [one for one in periods if one.last <= window.last])
+
+
+def _numbers(held: Held) -> dict[date, Mapping[str, Mapping[str, float | None]]]:
+    return {first: _by_age(section) for first, section in held.sections.items()}
+
+
+def _by_age(section: Section) -> Mapping[str, Mapping[str, float | None]]:
+    return {str(kept.keys(RETURNS, of)[0]): values for of, values in kept.table(RETURNS, section).items()}
+
+
+def _people(
+    numbers: Mapping[date, Mapping[str, Mapping[str, float | None]]],
+    place: int,
+    age: int,
+    column: str,
+    periods: Sequence[Period],
+) -> int | None:
+    """A number of the cohort at that place, as the section tells it of the period in which it was that old."""
+    if place + age >= len(periods):
+        return None
+    value = numbers.get(periods[place + age].first, {}).get(str(age), {}).get(column)
+    return None if value is None else int(value)
+
+
+def _cell(
+    numbers: Mapping[date, Mapping[str, Mapping[str, float | None]]], periods: Sequence[Period], place: int, age: int
+) -> Cell | None:
+    people = _people(numbers, place, age, "retained", periods)
+    return None if people is None else Cell(people, known=True, begun=True)
+
+
+def _filled(
+    row: Row,
+    place: int,
+    periods: Sequence[Period],
+    numbers: Mapping[date, Mapping[str, Mapping[str, float | None]]],
+) -> Row:
+    cells = [cell if cell.known else _cell(numbers, periods, place, age) or cell for age, cell in enumerate(row.cells)]
+    own = _people(numbers, place, 0, "size", periods)
+    return Row(row.group, row.cohort, row.size if own is None else max(own, row.size), tuple(cells))
+
+
+def _said(held: Held, source: Source) -> Told:
+    frozen = [one for one in held.periods if one.first in held.frozen and one.first in held.sections]
+    if not frozen:
+        return Told(source)
+    return Told(source, frozen[-1].last, rolled.frozen_notes(frozen[-1].last, earlier=bool(held.earlier)))
