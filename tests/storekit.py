@@ -13,25 +13,31 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evlog import compact, engine, purge
+from evlog import compact, engine, purge, rollup
 from evlog.event.plan import Plan
 from evlog.ingest.rules import Rules
 from evlog.ingest.run import Options, Outcome, run
 from evlog.ingest.source import Source
-from evlog.person import erase, link
+from evlog.person import erase, link, suppress
 from evlog.query import view
-from evlog.store import layout, snapshot
+from evlog.query.scope import Scope
+from evlog.store import layout, rollups, snapshot
 from evlog.verify import verify
+from evlog.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = datetime(2026, 1, 20, 12)
 RULES = Rules(plan=Plan.open())
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # what is not about durability need not wait for a disk
 ONE_PROCESS = Options(workers=1)
 DAY_1, DAY_2, DAY_3 = date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 7)
+SCOPE = Scope(Window(DAY_1, DAY_3, NOW, NOW.date()))
 
 
 def event(name: str, day: date = DAY_1, user: str | None = "bob", **more: Any) -> dict[str, Any]:
@@ -73,6 +79,12 @@ def ids(store: layout.Store) -> list[str]:
     return [row[0] for row in rows(store, "event_id")]
 
 
+def rolled(store: layout.Store) -> dict[str, dict[str, Any]]:
+    """The records of every rollup: by file, then by question."""
+    held = {name: rollups.read(path)[1] for name, path in rollups.files(store).items()}
+    return {name: {key: one.records for key, one in sections.items()} for name, sections in held.items()}
+
+
 def outside(root: Path) -> list[tuple[str, date]]:
     """(event id, day) of each row that a stranger's DuckDB finds in the cold tier, without any code of ours."""
     import duckdb
@@ -112,6 +124,30 @@ def sound(store: layout.Store) -> None:
 # -- commands, here and in a process of their own -----------------------------------------------------------------------
 
 
+def _merge(store: layout.Store, day: str) -> None:
+    many, compact._MANY = compact._MANY, 2
+    try:
+        compact.run(store, before=date.fromisoformat(day))
+    finally:
+        compact._MANY = many
+
+
+def _erase(store: layout.Store, user: str, *, anonymise: bool = False) -> None:
+    assert not erase.erase_each(store, [user], erase.How(anonymise=anonymise)).found
+
+
+_COMMANDS: dict[str, Callable[..., object]] = {
+    "compact": lambda store, day: compact.run(store, before=date.fromisoformat(day)),
+    "merge": _merge,
+    "purge": lambda store, day: purge.apply(store, date.fromisoformat(day)),
+    "link": lambda store, anon, user: link.link(store, anon, user, now=NOW),
+    "delete": _erase,
+    "anonymise": partial(_erase, anonymise=True),
+    "suppress": lambda store, user: suppress.suppress(store, [user], now=NOW),
+    "rollup": lambda store: rollup.roll(store, rollup.Asked(SCOPE), grains=("hour", "day")),
+}
+
+
 def here(root: Path, command: str, *args: str, told: Any = lambda number: None) -> None:
     """Run a command; `told` hears of each acknowledgement."""
     if command == "ingest":
@@ -120,22 +156,7 @@ def here(root: Path, command: str, *args: str, told: Any = lambda number: None) 
             run(store, [Source(path)], RULES, clock=lambda: NOW, options=ONE_PROCESS)
             told(number)
         return
-    store = layout.open_store(root)
-    if command == "compact":
-        compact.run(store, before=date.fromisoformat(args[0]))
-    elif command == "merge":
-        many, compact._MANY = compact._MANY, 2
-        try:
-            compact.run(store, before=date.fromisoformat(args[0]))
-        finally:
-            compact._MANY = many
-    elif command == "purge":
-        purge.apply(store, date.fromisoformat(args[0]))
-    elif command == "link":
-        link.link(store, args[0], args[1], now=NOW)
-    elif command == "delete":
-        receipt = erase.erase(store, args[0])
-        assert not receipt.found
+    _COMMANDS[command](layout.open_store(root), *args)
     told(1)
 
 

@@ -228,6 +228,15 @@ def test_a_grant_that_is_older_than_the_refusal_lifts_nothing(tmp_path):
     assert ids(store) == []
 
 
+def test_of_two_refusals_the_later_is_the_one_to_outdo(tmp_path):
+    store = new_store(tmp_path)
+    feed(store, written(tmp_path / "one", word("w", minute=9), word("w2", minute=1)))
+    feed(store, written(tmp_path / "two", grant("g", minute=5), seen("a", minute=10)))
+    assert ids(store) == []
+    feed(store, written(tmp_path / "three", grant("g2", minute=9), seen("b", minute=10)))
+    assert ids(store) == ["g2", "b"]
+
+
 def test_a_purpose_alone_can_be_taken_back(tmp_path):
     store = new_store(tmp_path)
     rows = [

@@ -52,7 +52,8 @@ class Scenario:
     base: Path
     states: list[list[Any]]  # what a reader may see, in order; the last one is where an undisturbed run ends
     acks: list[int]  # which state is the least at so many acknowledgements
-    full: bool = False  # compare seq and received_at too
+    columns: str = COLUMNS  # what is compared
+    rolled: Any = None  # the records of rollups in the end
 
 
 def _base(root: Path, build: Callable[[layout.Store], None]) -> Path:
@@ -78,6 +79,12 @@ def _linked(store: layout.Store) -> None:
     kit.here(store.root, "link", "another", "bob")
 
 
+def _rolled(store: layout.Store) -> None:
+    _three_batches(store)
+    kit.here(store.root, "rollup")
+    kit.ingest(store, event("late", DAY_1), event("late", DAY_2))
+
+
 @pytest.fixture(scope="module")
 def scenarios(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scenario]:
     home = tmp_path_factory.mktemp("bases")
@@ -87,30 +94,37 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scenario]:
     two = kit.written(home / "2.ndjson", event("n1", DAY_2), event("n3", DAY_3), event("n4", DAY_3), event("n3", DAY_2))
 
     def scenario(
-        name: str, command: str, *args: str, build: Callable[[layout.Store], None] = _late, full: bool = False
+        name: str, command: str, *args: str, build: Callable[[layout.Store], None] = _late, columns: str = COLUMNS
     ) -> Scenario:
         base = _base(home / name, build)
-        columns = "*" if full else COLUMNS
         states = [kit.rows(layout.open_store(base), columns)]
         done = shutil.copytree(base, home / f"{name}-done")
         kit.here(done, command, *args, told=lambda _: states.append(kit.rows(layout.open_store(done), columns)))
         kit.sound(layout.open_store(done))
-        return Scenario(command, args, base, states, list(range(len(states))), full)
+        rolled = kit.rolled(layout.open_store(done))
+        return Scenario(command, args, base, states, list(range(len(states))), columns, rolled)
 
     return {
         "ingest": scenario("ingest", "ingest", str(one), str(two), build=_three_batches),
         "first": scenario("first", "ingest", str(one), build=lambda _: None),
-        "compact": scenario("compact", "compact", str(DAY_3), build=_three_batches, full=True),
-        "again": scenario("again", "compact", str(DAY_3), full=True),
-        "merge": scenario("merge", "merge", str(DAY_1), build=_three_batches, full=True),
+        "compact": scenario("compact", "compact", str(DAY_3), build=_three_batches, columns="*"),
+        "again": scenario("again", "compact", str(DAY_3), columns="*"),
+        "merge": scenario("merge", "merge", str(DAY_1), build=_three_batches, columns="*"),
         "purge": scenario("purge", "purge", str(DAY_2)),
         "delete": scenario("delete", "delete", USER),
-        "link": scenario("link", "link", "a device", "bob", build=_three_batches, full=True),
+        "link": scenario("link", "link", "a device", "bob", build=_three_batches, columns="*"),
         "unsaid": scenario("unsaid", "delete", USER, build=_linked),
+        "anonymise": scenario("anonymise", "anonymise", USER, columns="event_id, ts, event_type"),
+        "suppress": scenario("suppress", "suppress", USER, columns="*"),
+        "rollup": scenario("rollup", "rollup", columns="*"),
+        "anew": scenario("anew", "rollup", build=_rolled, columns="*"),
     }
 
 
-NAMES = ("ingest", "first", "compact", "again", "merge", "purge", "delete", "link", "unsaid")
+NAMES = (
+    "ingest", "first", "compact", "again", "merge", "purge", "delete", "link", "unsaid", "anonymise", "suppress", "rollup",
+    "anew",
+)  # fmt: skip
 
 
 def _points(scenario: Scenario, home: Path) -> list[tuple[str, int]]:
@@ -133,7 +147,7 @@ def _legal(scenario: Scenario, root: Path, least: int) -> None:
     assert kit.doubles(kit.outside(root)) == []
     if not (root / "evlog.json").exists():
         return
-    seen = kit.rows(layout.Store(root), "*" if scenario.full else COLUMNS)
+    seen = kit.rows(layout.Store(root), scenario.columns)
     assert seen in scenario.states[scenario.acks[least] :]
 
 
@@ -141,7 +155,8 @@ def _converges(scenario: Scenario, root: Path) -> None:
     """Assert that the same command again ends where an undisturbed one ends."""
     kit.here(root, scenario.command, *scenario.args)
     store = layout.open_store(root)
-    assert kit.rows(store, "*" if scenario.full else COLUMNS) == scenario.states[-1]
+    assert kit.rows(store, scenario.columns) == scenario.states[-1]
+    assert kit.rolled(store) == scenario.rolled
     with locks.commit(store):
         journal.recover(store)
     kit.sound(store)

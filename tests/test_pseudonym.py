@@ -225,6 +225,7 @@ HIDDEN = [
     "SELECT user_id, properties FROM events",
     "SELECT COLUMNS('.*_id') FROM events",
     "EXPLAIN SELECT user_id FROM events",
+    "SELECT * FROM rollups",
     "SELECT min(anonymous_id) AS first, count(*) AS n FROM events",
 ]
 TOLD = [

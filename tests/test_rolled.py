@@ -3,18 +3,21 @@
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-import logs
 import pytest
 import rollkit
 import storekit
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from questions import PLACES, questions
 
-from evlog import purge, reports, window
-from evlog.query.ask import ask
+from evlog import window
+from evlog.errors import StoreDamaged
 from evlog.query.scope import Pair, Scope
+from evlog.query.standing import Standing
+from evlog.store import layout
 
+DAY = timedelta(days=1)
+FIRST, LAST = date(2026, 3, 23), date(2026, 3, 31)  # Berlin turns its clocks on the 29th; a week and a half
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"]
 PAIRS = (Pair("start", "done"),)
 ASKED = [  # every report that can be rolled up, with the options under which it is
     ("dau", {}),
@@ -32,28 +35,338 @@ ASKED = [  # every report that can be rolled up, with the options under which it
     ("errors", {"per_day": True}),
     ("lifecycle", {}),
     ("lifecycle", {"period": "week"}),
-    ("lifecycle", {"period": "month"}),
+    ("sessions", {}),
+    ("frequency", {}),
+    ("dropoff", {}),
+    ("retention", {"period": "day"}),
+    ("retention", {"period": "week", "periods": 3}),
 ]
-KINDS = ["start", "done", "error"]
+SERIES = [  # those whose rows of purged periods must be what they were, and by which column they are told
+    *(("dau", {}), ("wau", {}), ("mau", {}), ("active", {}), ("lifecycle", {}), ("errors", {"per_day": True})),
+    *(("sessions", {}), ("lifecycle", {"period": "week"}), ("wau", {"calendar": True}), ("frequency", {})),
+]
 
 
 @st.composite
-def asked(draw):
-    """A random log, and a scope without conditions."""
-    events, scope = draw(questions(KINDS))
-    scope = replace(scope, where=(), include_anon=False, pairs=PAIRS)
-    length = draw(st.sampled_from([1, 1, 2, 7, 7, 30]))
-    return events, rollkit.scope_of(scope, first=scope.window.last - timedelta(length - 1))
+def events(draw, number, *, first=FIRST, last=LAST):
+    """An event with what any of the reports looks at."""
+    moment = datetime.combine(first, datetime.min.time()) + DAY * draw(st.integers(0, (last - first).days))
+    moment += timedelta(hours=draw(st.sampled_from([0, 4, 12, 21, 23])), minutes=draw(st.sampled_from([0, 20])))
+    fields = {
+        "user_id": ["u1", "u2", "u3", None],
+        "anonymous_id": ["a1", "a2", None, None],
+        "feature": ["x", "y", None],
+        "category": ["k", "[1]", None],
+        "target_id": ["t1", "t2", None],
+        "target_type": ["t", None],
+        "session_id": ["s1", None, None],
+    }
+    said = {key: draw(st.sampled_from(values)) for key, values in fields.items()}
+    kind = draw(st.sampled_from(["start", "done", "error", "view"]))
+    told = storekit.event(f"e{number}", user=None, event_type=kind, ts=f"{moment.isoformat()}Z", **said)
+    return {key: value for key, value in told.items() if value is not None}
 
 
-@settings(max_examples=8, deadline=None)
-@given(asked(), st.booleans())
-def test_what_sections_tell_is_what_events_tell(tmp_path_factory, question, cold):
-    events, scope = question
-    store = logs.store(tmp_path_factory.mktemp("store"), events, cold=cold)
-    rollkit.roll(store, scope, first=scope.window.first, last=scope.window.last)
-    for name, options in ASKED:
-        told, counted = rollkit.both(store, scope, name, **options)
-        assert told.source == "events" or told.events_read == 0
-        one, other = rollkit.same(told, counted)
-        assert one == other, (name, options, told.source)
+@st.composite
+def logs(draw, count=25):
+    return [draw(events(number)) for number in range(draw(st.integers(3, count)))]
+
+
+def scope_of(tz, instant, *, first=FIRST, last=LAST):
+    now = window.at(instant, tz)
+    return Scope(window.Window(first, last, now.instant, now.day, tz), pairs=PAIRS)
+
+
+@st.composite
+def windows(draw, tz, instant):
+    """A range that may be a kept period, and an instant at or near that of the rollup."""
+    ranges = [(FIRST, FIRST + 6 * DAY), (date(2026, 3, 1), LAST), (FIRST + 2 * DAY, FIRST + 31 * DAY)]
+    day = FIRST + DAY * draw(st.integers(0, 8))
+    ranges += [(day, day), (day, day), (day - 6 * DAY, day), (day - 29 * DAY, day), (day, day + 2 * DAY)]
+    first, last = draw(st.sampled_from(ranges))
+    scope = scope_of(tz, instant + draw(st.sampled_from([timedelta(0), timedelta(0), 3 * DAY, -4 * DAY])))
+    return rollkit.scope_of(scope, first=min(first, scope.window.today), last=last)
+
+
+def compared(store, scope, asked=ASKED):
+    """How many answers came from rollups; each is the answer from events but for where it comes from."""
+    told = 0
+    for name, options in asked:
+        answer, counted = rollkit.both(store, scope, name, **options)
+        one, other = rollkit.same(answer, counted)
+        assert one == other, (name, options, answer.source, scope)
+        assert (answer.source, answer.events_read > 0) in {("events", counted.events_read > 0), ("rollups", False)}
+        told += answer.source == "rollups"
+    return told
+
+
+@pytest.fixture
+def store(tmp_path):
+    return layout.create(tmp_path / "s")
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_rollups_answer_as_events_do_also_after_late_events(tmp_path_factory, data):
+    tz = data.draw(st.sampled_from(ZONES))
+    instant = datetime(2026, 4, 1, 12) + data.draw(st.sampled_from([timedelta(0), 20 * DAY]))
+    store = layout.create(tmp_path_factory.mktemp("store") / "s")
+    storekit.ingest(store, *data.draw(logs()), now=datetime(2026, 4, 1))
+    rollkit.roll(store, scope_of(tz, instant))
+    some = st.lists(st.sampled_from(ASKED), min_size=6, max_size=6, unique_by=str)
+    for _ in range(2):
+        compared(store, data.draw(windows(tz, instant)), data.draw(some))
+    storekit.ingest(store, data.draw(events(99)), now=datetime(2026, 4, 2))
+    compared(store, data.draw(windows(tz, instant)), data.draw(some))
+
+
+# -- what may be used, and what not -------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 4, 20)
+LOG = [
+    storekit.event("e1", ts="2026-03-23T09:00:00Z", user="u1", event_type="start", target_id="t1", target_type="t"),
+    storekit.event("e2", ts="2026-03-23T10:00:00Z", user=None, anonymous_id="a1", event_type="view", feature="x"),
+    storekit.event("e3", ts="2026-03-24T09:00:00Z", user="u2", event_type="error", target_id="t1", status=500),
+    storekit.event("e4", ts="2026-03-24T10:00:00Z", user="u1", event_type="done", target_id="t1", target_type="t"),
+    storekit.event("e5", ts="2026-03-26T10:00:00Z", user="u2", event_type="view", feature="x", category="k"),
+    storekit.event("e6", ts="2026-03-27T10:00:00Z", user="u3", event_type="start", target_id="t1", target_type="t"),
+    storekit.event("e7", ts="2026-03-30T10:00:00Z", user="u1", event_type="view", category="k"),
+]
+DAY_1, DAY_2 = date(2026, 3, 23), date(2026, 3, 24)
+
+
+@pytest.fixture
+def rolled(tmp_path):
+    """A store that is rolled up, and the scope in which it was."""
+    store, scope = layout.create(tmp_path / "s"), scope_of("UTC", NOW)
+    storekit.ingest(store, *LOG, now=datetime(2026, 4, 1))
+    rollkit.roll(store, scope)
+    return store, scope
+
+
+def source(store, scope, first=DAY_1, last=DAY_1, name="dau", **options):
+    one = rollkit.scope_of(scope, first=first, last=last)
+    told, counted = rollkit.both(store, one, name, **options)
+    assert rollkit.same(told, counted)[0] == rollkit.same(told, counted)[1]
+    return told.source
+
+
+def later(store, **fields):
+    storekit.ingest(store, storekit.event("late", **{"ts": "2026-03-23T11:00:00Z", **fields}), now=datetime(2026, 4, 2))
+
+
+@pytest.mark.parametrize(("name", "options"), ASKED)
+def test_every_report_of_a_kept_period_is_told_by_rollups_unless_it_may_still_grow(rolled, name, options):
+    grows = name in {"sessions", "frequency", "dropoff"}
+    week = options.get("calendar") or options.get("period") == "week" or name == "frequency"
+    last = DAY_1 + 6 * DAY if week else DAY_1
+    if name == "mau" and options:
+        first, last = date(2026, 3, 1), LAST
+    else:
+        first = DAY_1
+    assert source(*rolled, first, last, name, **options) == ("events" if grows else "rollups")
+
+
+def test_the_users_of_a_range_are_told_where_it_is_a_kept_period(rolled):
+    ranges = [(DAY_1, DAY_1), (DAY_1, DAY_1 + 6 * DAY), (LAST - 29 * DAY, LAST), (date(2026, 3, 1), LAST)]
+    assert [source(*rolled, *one) for one in ranges] == ["rollups"] * 4
+    assert source(*rolled, DAY_1, DAY_2) == "events"
+
+
+def test_a_late_event_makes_the_periods_in_its_reach_stale_until_they_are_counted_again(rolled):
+    store, scope = rolled
+    later(store, user="u9")
+    assert source(store, scope, DAY_1) == "events"
+    assert source(store, scope, DAY_2, DAY_2) == "rollups"
+    assert source(store, scope, DAY_2, DAY_2, "wau") == "events"
+    rollkit.roll(store, scope)
+    assert source(store, scope, DAY_1) == source(store, scope, DAY_2, DAY_2, "wau") == "rollups"
+
+
+def test_a_period_that_was_running_is_told_as_of_the_instant_of_its_rollup_only(tmp_path):
+    store, noon = layout.create(tmp_path / "s"), datetime(2026, 3, 24, 12)
+    storekit.ingest(store, *LOG, now=datetime(2026, 4, 1))
+    rollkit.roll(store, scope_of("UTC", noon))
+    assert source(store, scope_of("UTC", noon), DAY_2, DAY_2) == "rollups"
+    assert source(store, scope_of("UTC", datetime(2026, 3, 24, 11)), DAY_2, DAY_2) == "events"
+    assert source(store, scope_of("UTC", NOW), DAY_2, DAY_2) == "events"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inactive": ("start",)},
+        {"include_anon": True},
+        {"by": "event_type"},
+        {"active_events": ("start",)},
+        {"min_users": 1},
+    ],
+)
+def test_another_definition_and_other_events_are_counted_anew(rolled, changes):
+    store, scope = rolled
+    assert source(store, replace(scope, **changes)) == "events"
+
+
+def test_another_zone_and_another_first_day_of_the_week_are_counted_anew(rolled):
+    store, scope = rolled
+    assert source(store, rollkit.scope_of(scope, tz="Europe/Berlin")) == "events"
+    week = rollkit.scope_of(scope, week_start="sunday")
+    assert source(store, week, date(2026, 3, 22), date(2026, 3, 28), "wau", calendar=True) == "events"
+
+
+def test_an_id_that_turns_out_to_be_somebodys_makes_its_days_stale(rolled):
+    store, scope = rolled
+    later(store, ts="2026-03-31T11:00:00Z", user="u8", anonymous_id="a1")
+    assert source(store, scope, DAY_1) == "events"  # there a1 was nobody
+    assert source(store, scope, DAY_2, DAY_2) == "rollups"
+    rollkit.roll(store, scope)
+    assert source(store, scope, DAY_1) == "rollups"
+
+
+@pytest.mark.parametrize("fields", [{"anonymous_id": "zz"}, {"event_type": "view"}])
+def test_what_says_nothing_new_of_who_is_who_leaves_other_days_as_they_are(rolled, fields):
+    store, scope = rolled
+    later(store, ts="2026-03-31T11:00:00Z", user="u8", **fields)
+    assert source(store, scope, DAY_1) == "rollups"
+
+
+def test_an_alias_and_a_link_by_hand_may_concern_any_day(rolled):
+    store, scope = rolled
+    storekit.here(store.root, "link", "a1", "u1")
+    assert source(store, scope) == "events"
+    rollkit.roll(store, scope)
+    assert source(store, scope) == "rollups"
+    later(store, ts="2026-03-31T11:00:00Z", user="u2", event_type="alias", properties={"previous_id": "u1"})
+    assert source(store, scope) == "events"
+
+
+def test_links_that_are_said_after_what_plays_now_are_not_known_yet(tmp_path):
+    store, scope = layout.create(tmp_path / "s"), scope_of("UTC", NOW)
+    storekit.ingest(store, *LOG, storekit.event("e8", ts="2026-04-02T10:00:00Z", user="u1", anonymous_id="a1"), now=NOW)
+    rollkit.roll(store, scope)
+    assert source(store, scope) == "rollups"
+    assert source(store, scope_of("UTC", datetime(2026, 4, 1))) == "events"
+
+
+def test_an_erasure_makes_the_days_of_the_user_stale(rolled):
+    store, scope = rolled
+    storekit.here(store.root, "delete", "u2")
+    assert source(store, scope, DAY_1) == "rollups"
+    assert source(store, scope, DAY_2, DAY_2) == "events"
+
+
+def test_a_damaged_rollup_is_told(rolled):
+    store, scope = rolled
+    (store.rollups / "UTC" / "day" / f"{DAY_1}.rollup").write_bytes(b"{")
+    with pytest.raises(StoreDamaged, match="is no rollup"):
+        source(store, scope)
+
+
+# -- after a purge ------------------------------------------------------------------------------------------------------
+
+EDGE = date(2026, 3, 27)  # what lies before goes
+
+
+def answered(store, scope, asked):
+    return [rollkit.both(store, scope, name, **options)[0] for name, options in asked]
+
+
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_after_a_purge_the_rows_of_purged_periods_are_what_they_were(tmp_path_factory, data):
+    tz = data.draw(st.sampled_from(ZONES))
+    scope = rollkit.scope_of(scope_of(tz, NOW), first=DAY_1, last=DAY_1 + 13 * DAY)
+    store = layout.create(tmp_path_factory.mktemp("store") / "s")
+    plain = [{k: v for k, v in one.items() if k not in {"anonymous_id", "session_id"}} for one in data.draw(logs())]
+    storekit.ingest(store, *plain, now=datetime(2026, 4, 1))
+    before = answered(store, scope, [*SERIES, ("retention", {"period": "day"})])
+    rollkit.purged(store, scope, EDGE)
+    after = answered(store, scope, [*SERIES, ("retention", {"period": "day"})])
+    for told, was in zip(after, before, strict=True):
+        assert told.rows == was.rows, (told.report, told.source)
+        assert told.definition["events_without_user"] == was.definition["events_without_user"], told.report
+    held = {one["ts"][:10] for one in plain if one["ts"][:10] < str(EDGE)}
+    assert all(told.definition["frozen"] >= f"to {max(held)}" for told in after if held)
+
+
+def test_after_a_purge_a_kept_period_is_told_whole_and_of_others_what_may_be_added_up(rolled):
+    store, scope = rolled
+    tables = [("events", {}), ("usage", {}), ("targets", {}), ("top", {"key": "category"}), ("errors", {}), ("dropoff", {})]
+    week = rollkit.scope_of(scope, first=DAY_1, last=DAY_1 + 6 * DAY)
+    whole = rollkit.scope_of(scope, first=DAY_1, last=LAST)
+    kept, summed = answered(store, week, tables), answered(store, whole, tables)
+    rollkit.purged(store, scope, EDGE)
+    for told, was in zip(answered(store, week, tables), kept, strict=True):
+        assert (told.rows, told.summary, told.source) == (was.rows, was.summary, "rollups")
+        assert told.definition["frozen"] == f"to {DAY_1 + 6 * DAY}"
+    for told, was in zip(answered(store, whole, tables), summed, strict=True):
+        assert told.source == "both"
+        assert [row[0] for row in told.rows] == [row[0] for row in was.rows]
+        assert any(note.startswith("of purged days nobody can tell any more: ") for note in told.notes)
+        known = {name: value for name, value in told.summary.items() if value is not None}
+        assert known == {name: was.summary[name] for name in known}
+    events, usage, *_ = answered(store, whole, tables)
+    assert [row[:2] for row in events.rows] == [row[:2] for row in summed[0].rows]
+    assert [row[3:] for row in events.rows] == [row[3:] for row in summed[0].rows]
+    assert usage.summary["funnel_steps"] == summed[1].summary["funnel_steps"]
+    assert (events.summary["users"], usage.summary["mau"]) == (None, None)
+
+
+def test_after_a_purge_the_users_of_a_range_are_known_while_its_own_days_are_there(rolled):
+    store, scope = rolled
+    rollkit.purged(store, scope, EDGE)
+    (told,) = answered(store, rollkit.scope_of(scope, first=EDGE, last=LAST), [("wau", {})])
+    assert (told.source, told.summary["users"], told.definition["frozen"]) == ("both", 2, "to 2026-03-31")
+    (lost,) = answered(store, rollkit.scope_of(scope, first=DAY_2, last=LAST), [("dau", {})])
+    assert (lost.summary["users"], lost.summary["peak"]) == (None, 2)
+
+
+def test_days_that_are_purged_without_a_rollup_are_not_known(rolled):
+    store, scope = rolled
+    (store.rollups / "UTC" / "day" / f"{DAY_2}.rollup").unlink()
+    storekit.here(store.root, "purge", str(EDGE))
+    (told,) = answered(store, rollkit.scope_of(scope, first=DAY_1 - DAY, last=DAY_2 + DAY), [("dau", {})])
+    assert [users for _, users in told.rows] == [0, 1, None, 0]
+    assert (told.summary["dau_avg"], told.summary["peak"]) == (None, None)
+
+
+def test_where_nothing_is_rolled_up_purged_days_are_told_to_be_so(rolled):
+    store, scope = rolled
+    rollkit.purged(store, scope, EDGE)
+    berlin = rollkit.scope_of(scope, tz="Europe/Berlin", first=DAY_1, last=LAST)
+    said = "days of the range are purged, and not rolled up in Europe/Berlin: they count as empty"
+    assert all(said in told.notes for told in answered(store, berlin, [("dau", {}), ("events", {})]))
+    (told,) = answered(store, rollkit.scope_of(scope, first=DAY_1, last=LAST), [("streaks", {})])
+    assert "days of the range are purged: they count as empty" in told.notes
+
+
+def test_frozen_numbers_stay_when_the_plan_changes_and_it_is_told(rolled):
+    store, scope = rolled
+    rollkit.purged(store, scope, EDGE)
+    (told,) = answered(store, replace(scope, inactive=("start",)), [("dau", {})])
+    assert told.rows[0] == (DAY_1, 1)
+    assert "some of these were counted when the plan said otherwise" in told.notes
+
+
+STEPS = {"steps": ("start", "done"), "window": "7d"}
+FUNNEL = Standing(
+    "funnel",
+    grains=("day", "week", "month"),
+    metrics={name: name for name in ("users", "median_s", "mean_s", "p90_s")},
+    key=("step", "event"),
+    options=STEPS,
+    grain_option="per",
+    onward=8,
+)
+
+
+def test_a_funnel_of_the_plan_is_told_of_purged_periods(rolled):
+    store, scope = rolled
+    asked = [("funnel", {**STEPS, "per": "day"}), ("funnel", STEPS | {"window": "168h"})]
+    (daily, _), (_, day) = answered(store, scope, asked), answered(store, rollkit.scope_of(scope, last=DAY_1), asked)
+    rollkit.purged(store, scope, EDGE, more=(FUNNEL,))
+    (told, whole), (_, one) = answered(store, scope, asked), answered(store, rollkit.scope_of(scope, last=DAY_1), asked)
+    assert (told.rows, told.source, told.definition["frozen"]) == (daily.rows, "both", "to 2026-03-26")
+    assert (one.rows, one.summary, one.source) == (day.rows, day.summary, "rollups")
+    assert (whole.source, whole.rows[0][2]) == ("events", 1)
+    assert "days of the range are purged: who began then is not counted" in whole.notes

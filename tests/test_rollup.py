@@ -301,6 +301,8 @@ def test_a_range_and_a_grain_are_counted_alone(store: Store) -> None:
     rollup.roll(store, asked(), grains=["day"], first=DAY_2, last=DAY_3)
     assert {(grain, day) for grain, day, _ in held(store)} == {("day", DAY_2), ("day", DAY_3)}
     rollup.roll(store, asked(), grains=["week"], first=DAY_2, last=DAY_2)
+    rollup.roll(store, asked(), grains=["month"], first=DAY_2, last=date(2027, 1, 1))
+    assert {day for grain, day, _ in held(store) if grain == "month"} == {date(2026, 1, 1)}
     assert {day for grain, day, _ in held(store) if grain == "week"} == {DAY_1}
 
 
@@ -350,11 +352,28 @@ def test_a_link_by_hand_and_its_being_taken_back_change_the_days_of_that_id(stra
     link.link(strangers, "device-2", "ann", now=datetime(2026, 1, 20))
     done = rollup.roll(strangers, asked())
     assert kept.days(done, "dau") == ["2026-01-07"]
+    assert rollup.roll(strangers, asked()).periods == 0
     link.unlink(strangers, "device-2", now=datetime(2026, 1, 20))
     done = rollup.roll(strangers, asked())
     assert [(one.old, one.new) for one in done.changed if one.metric == "dau"] == [(1, 0)]
     assert numbers(strangers) == before
+    assert rollup.roll(strangers, asked()).periods == 0
     kit.sound(strangers)
+
+
+def test_a_link_is_not_lost_where_the_count_is_interrupted(strangers: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    link.link(strangers, "device-2", "ann", now=datetime(2026, 1, 20))
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(running.Run, "_files", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            rollup.roll(strangers, asked())
+    done = rollup.roll(strangers, asked())
+    assert kept.days(done, "dau") == ["2026-01-07"]
+    assert {one.why for one in done.changed} == {"links"}
 
 
 def test_who_is_who_is_kept_as_hashes_and_can_be_forgotten(strangers: Store) -> None:
@@ -408,14 +427,17 @@ def test_numbers_of_purged_days_stay_and_late_events_stand_beside_them(store: St
     before = held(store)
     late = Rules(plan=kit.RULES.plan, backfill=True)
     kit.ingest(store, event("late", DAY_1, user="cid"), event("late-2", DAY_1, user="dan"), rules=late)
+    kit.ingest(store, event("late-3", DAY_2, user="cid"))
     done = rollup.roll(store, asked(inactive=("seen",)), first=DAY_1, last=TODAY)
     after = held(store)
     for name in ("dau", "wau", "mau", "events", "quality"):
         assert after["day", DAY_1, name] == replace(before["day", DAY_1, name], late=2)
     assert after["hour", DAY_1, "hours"] == replace(before["hour", DAY_1, "hours"], late=2)
-    assert after["day", DAY_2, "mau"] == before["day", DAY_2, "mau"]  # its thirty days reach into the purged
+    assert after["day", DAY_2, "mau"] == replace(
+        before["day", DAY_2, "mau"], late=1
+    )  # its thirty days are not all there
     assert value(store, "day", DAY_2, "dau", "dau") == 0  # its own day does not
-    (told,) = [one for one in done.changed if one.metric == "late" and one.grain == "day"]
+    told, _ = [one for one in done.changed if one.metric == "late" and one.grain == "day"]
     assert (told.period, told.old, told.new, told.why) == ("2026-01-05", 0, 2, "late events")
     assert done.frozen == 4  # the day, its hours, its week, its month
     content = kept.content(store)

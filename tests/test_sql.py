@@ -72,7 +72,7 @@ def test_an_error_says_what_can_be_asked_for(store, text):
         ask(store, text)
     assert "\n" not in str(told.value)
     assert told.value.hint == (
-        "the views are events, sessions and users; their columns: evlog sql 'DESCRIBE events'; "
+        "the views are events, sessions, users and rollups; their columns: evlog sql 'DESCRIBE events'; "
         "a property: properties->>'NAME'"
     )
 

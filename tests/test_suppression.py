@@ -85,17 +85,20 @@ ROWS = {  # of a report: the columns that name a row, and those of numbers that 
 
 
 def random_log(seed: int) -> str:
-    """A log of users who keep to a plan; one or two plans have few, and one event is about few."""
+    """A log of users who keep to a plan; with odd seeds a plan or two have few, and one event is about few."""
     draw = random.Random(seed)
-    plans = PLANS + ["d"] * draw.randint(1, 2) + ["e"] * draw.randint(0, 1)
+    plans = PLANS + (["d"] * draw.randint(1, 2) + ["e"] * draw.randint(0, 1)) * (seed % 2)
     lines = []
     for user, plan in enumerate(plans):
         for _ in range(draw.randint(1, 4)):
             kind, day = draw.choice("xyz"), draw.randint(1, 3)
             more = f"target=t/{kind} feature={draw.choice('mno')} category=error message={draw.choice('pqr')}"
             lines.append(f"2026-03-0{day} 09:00 u{user} {kind} plan={plan} {more}")
-    rare = "target=t/rare feature=rare category=error message=rare"
-    return "\n".join([*lines, f"2026-03-02 10:00 u1 rare plan=a {rare}"])
+    few = [("rare", "a", [1]), ("odd", "a", range(6)), ("odd", "b", [20]), ("odd", "c", range(36, 41))]
+    for kind, plan, users in few:
+        more = f"target=t/{kind} feature={kind} category=error message={kind}"
+        lines += [f"2026-03-02 10:00 u{user} {kind} plan={plan} {more}" for user in users]
+    return "\n".join(lines)
 
 
 class Asker:

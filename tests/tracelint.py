@@ -21,6 +21,12 @@ _LINE = re.compile(r"(\d+)\s+(\w+)\((.*)\)\s+=\s+(-?\d+)")
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _FD = re.compile(r"(\d+)<([^>]*)>")
 _BASE = re.compile(r"(?:AT_FDCWD|\d+)<([^>]*)>")
+PARQUET = (
+    "-part",
+    "/part",
+    "-sorted",
+    "-settled",
+)  # what pyarrow opens: it cannot be told a mode, we narrow it at once
 _MODE = re.compile(r", (0\d+)$")
 
 
@@ -117,7 +123,7 @@ class _State:
             self.found.append(f"published file opened for writing: {path}")
         if top != "staging" and "O_NOFOLLOW" not in call.args:
             self.found.append(f"would follow a symlink: {path}")
-        if mode and mode[1] != "0600" and not (top == "staging" and path.endswith(("-part", "/part"))):
+        if mode and mode[1] != "0600" and not (top == "staging" and path.endswith(PARQUET)):
             self.found.append(f"mode {mode[1]} of {path}")
         if "O_CREAT" in call.args and top not in {"staging", "locks"}:
             self.news[_parent(path)] = f"{path} made"

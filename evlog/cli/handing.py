@@ -120,8 +120,6 @@ def is_plain(path: Path) -> bool:
         mode = path.stat().st_mode
     except FileNotFoundError:
         mode = stat.S_IFREG
-    if path.is_symlink() and stat.S_ISREG(mode):
-        raise UsageError(f"{path} is a symlink", hint="what is handed out goes through none: name the file itself")
     if stat.S_ISDIR(mode):
         raise UsageError(f"{path} is a folder", hint="name the file to write in it, or say --to for a folder")
     return stat.S_ISREG(mode)
@@ -139,7 +137,9 @@ def beside(request: Request, path: Path) -> None:
         def put(name: str, write: Write) -> None:
             where = path if name == _EVENTS else path.with_name(f"{path.name}.{name}")
             if where.is_symlink():
-                raise UsageError(f"{where} is a symlink", hint="what is handed out goes through none: remove it")
+                raise UsageError(
+                    f"{where} is a symlink", hint="what is handed out goes through none: name another file"
+                )
             to = files.enter_context(written_whole(where))
             os.fchmod(to.fileno(), _MODE)
             sums[where.name] = _written(to, write)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import orjson
 
 from evlog.event.record import Line
 from evlog.person import cold
@@ -31,14 +32,13 @@ if TYPE_CHECKING:
 _OF_REJECTS = ("source", "field", "expected", "got")
 
 
-class Stored(Line):
-    """A line as it stands in a segment."""
+class Stored(Line, kw_only=True):
+    """A line as it stands in a segment; its `seq` is told whatever it is, 0 too."""
 
-    seq: int = 0
+    seq: int
     received_at: str | None = None
 
 
-_decode = msgspec.json.Decoder(Stored).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -111,7 +111,7 @@ class Rewrite:
             return
         out, lines = Outcome(), raw.splitlines(keepends=True)
         for number, mentions in near.items():
-            event = self.going.retelling.event(msgspec.to_builtins(_decode(lines[number])), mentions, out)
+            event = self.going.retelling.event({"seq": 0} | orjson.loads(lines[number]), mentions, out)
             if event is not SAME:
                 lines[number] = b"" if event is None else _encode(msgspec.convert(event, Stored)) + b"\n"
         if out.changed:

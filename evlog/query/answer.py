@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evlog.query import span, suppression
 from evlog.query.result import Column, Result
 from evlog.query.rolled import Told
+from evlog.query.standing import partitions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -154,7 +155,7 @@ def result(
     how many of those in the range had no user; if not given, table `base` tells. `told` is the part that
     rollups had in it.
     """
-    told = told or Told()
+    told, notes = told or Told(), tuple(notes)
     grouped = question.scope.by is not None
     events, userless = read or base_read(question)
     kept = [tuple(row) for row in rows]
@@ -178,6 +179,7 @@ def result(
             *_noted(question, kept, withheld, looked=told.source == "events", events=events),
             *told.notes,
             *_lost(told, columns, kept, summary or {}),
+            *_purged(question, told, notes),
             *notes,
         ),
     )
@@ -211,6 +213,14 @@ def _lost(
     lost = [name for name in dict.fromkeys(told.lost) if known.get(name) or (name in summary and summary[name] is None)]
     if lost:
         yield f"of purged days nobody can tell any more: {', '.join(lost)}"
+
+
+def _purged(question: Question, told: Told, notes: Sequence[str]) -> Iterator[str]:
+    """A note where days of the range are purged, and nothing else says so."""
+    window = question.window
+    said = told.frozen or told.notes or any("purged" in note for note in notes)
+    if not said and question.rollups.gone(*partitions(window.first, window.last, window.tz)):
+        yield "days of the range are purged: they count as empty"
 
 
 def base_read(question: Question) -> tuple[int, int]:

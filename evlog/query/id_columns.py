@@ -20,6 +20,7 @@ _TRUTHS = ("COMPARE_", "CONJUNCTION_", "OPERATOR_IS_", "OPERATOR_NOT")  # what i
 _ASKS = {"EXISTS", "NOT_EXISTS", "ANY"}  # subqueries that are true or false
 _NOT_SHOWN = {"filter", "filter_expr", "order_bys", "orders", "partitions", "when_expr"}  # parts that choose, and order
 _SOURCES = {"BASE_TABLE", "SUBQUERY", "JOIN", "EMPTY", "EXPRESSION_LIST"}
+_ROLLUPS = "rollups"
 _NUMBERS = {"range", "generate_series"}
 _HINT = "name what holds an id user_id, anonymous_id or session_id, in every part of the statement"
 
@@ -38,6 +39,8 @@ def vet(text: str) -> None:
     if tree["error"]:
         raise _unclear("only a SELECT says which of its columns hold ids")
     tables = {name for node in _nodes(tree) for name in _table_names(node)}
+    if _ROLLUPS in tables:
+        raise _unclear("rollups hold values of any column, which may be ids")
     for node in _nodes(tree):
         _vet_source(node)
         if "select_list" in node:

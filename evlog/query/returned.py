@@ -50,7 +50,7 @@ class Sheet:
 
 def told(question: Question, unit: Unit, ages: int) -> Sheet | None:
     """The table from sections alone; None where they do not suffice."""
-    if not question.rollups.asked or ages > AGES:
+    if ages > AGES:
         return None
     periods, held = _held(question, unit)
     days = question.rollups.held(EVENTS, question.rollups.periods("day", question.window.days))
@@ -69,8 +69,6 @@ def told(question: Question, unit: Unit, ages: int) -> Sheet | None:
 
 def filled(question: Question, unit: Unit, sheet: Sheet) -> Sheet:
     """The table from events with the cells that only sections know: those of purged periods."""
-    if not question.rollups.asked:
-        return sheet
     periods, held = _held(question, unit)
     if not held.frozen:
         return sheet

@@ -158,6 +158,8 @@ def _counted(question: Question, asked: _Asked, began: acts.Act, came: acts.Act,
 
 def _told(question: Question, asked: _Asked, counted: Callable[[], _Counted]) -> _Counted:
     """The cohorts from sections where they can tell them, else from events."""
+    if not question.rollups.asked:
+        return counted()
     sheet = returned.told(question, asked.unit, len(asked.spans))
     if sheet is None:
         found = counted()

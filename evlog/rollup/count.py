@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evlog import reports
 from evlog.errors import UsageError
-from evlog.query.ask import Question
+from evlog.query.ask import Question, Reach
 from evlog.query.identity import Identity
 from evlog.query.standing import of_series, of_table
 from evlog.rollup import hours, quality
@@ -19,7 +19,7 @@ from evlog.rollup.settled import settled
 from evlog.store.rollups import Period
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import date
 
     from evlog.engine import Engine
@@ -47,6 +47,23 @@ ORDER BY kind DESC, name
 """
 
 
+_TYPES = "SELECT DISTINCT event_type FROM seen ORDER BY event_type"
+
+
+class _Question(Question):
+    """A question of a run: which event types the store holds, which pairs go by, is the same for every window."""
+
+    types: dict[str, list[Any]]
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None) -> list[Any]:
+        """The rows of `sql` over `seen`."""
+        if sql != _TYPES or reach != Reach(None, None):
+            return super().rows(sql, params, reach=reach)
+        if sql not in self.types:
+            self.types[sql] = super().rows(sql, params, reach=reach)
+        return self.types[sql]
+
+
 class Counter:
     """What standing questions are asked through: one engine, one snapshot, one answer to who is who."""
 
@@ -62,6 +79,7 @@ class Counter:
         self.said = said
         self.identity = Identity(engine, seen, said, until=scope.window.until)
         self._reports: dict[str, Any] = {}
+        self._types: dict[str, list[Any]] = {}
 
     def settle(self, days: Collection[date], staged: Staging) -> None:
         """Make what is read again and again cheaper to read: segments of these partitions."""
@@ -70,8 +88,8 @@ class Counter:
     def question(self, first: date, last: date) -> Question:
         """An open question about a range of local dates; it reads events, never rollups."""
         scope = replace(self.scope, window=replace(self.scope.window, first=first, last=last))
-        made = Question(self.engine, self._read, scope, store=self.store, said=self.said, rollups=False)
-        made.identity = self.identity
+        made = _Question(self.engine, self._read, scope, store=self.store, said=self.said, rollups=False)
+        made.identity, made.types = self.identity, self._types
         return made
 
     def records(self, standing: Standing, periods: Iterable[Period]) -> dict[date, tuple[Record, ...]]:

@@ -27,7 +27,7 @@ WHERE  in_range
 _FIGURES = """
 WITH ordered AS (
          SELECT *,
-                ts < max(ts) OVER (PARTITION BY sender ORDER BY ts
+                ts < max(ts) OVER (PARTITION BY sender ORDER BY seq
                                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS behind
          FROM   quality_events)
 SELECT count(*) AS events,

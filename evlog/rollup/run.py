@@ -121,7 +121,7 @@ class Run:
             found = self.counter.engine.rows(_EARLIEST.format(events=events), {**params, "until": window.until})[0][0]
             if found is not None:
                 held = local_date(found, window.tz)
-                return max(held, self.span.first or held), min(self.span.last or window.today, window.today)
+                return max(held, self.span.first or held), self.span.last or window.today
             if day >= window.until.date():
                 return None
         return None

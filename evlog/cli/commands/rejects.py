@@ -83,6 +83,7 @@ def replay(
     call: "Call",
     *,
     reason: Annotated[str | None, _REASON] = None,
+    backfill: Annotated[bool, Option("--backfill", help="Let events into days that were purged.")] = False,
     dry_run: Annotated[bool, maintaining.DRY_RUN] = False,
     wait: Annotated[str | None, maintaining.WAIT] = None,
     **given: Any,
@@ -94,7 +95,7 @@ def replay(
     from evlog import replay as replaying
 
     shape, store = printing.shape(given), call.store()
-    held = rules.held_against(call)
+    held = rules.held_against(call, backfill=backfill)
     told = replaying.run(
         store, held, now=clock.now(), code=_known(reason), wait=maintaining.seconds(wait), dry_run=dry_run
     )

@@ -121,11 +121,12 @@ def _totals(asked: Asked, rows: Sequence[Row]) -> dict[str, Any]:
     users = {row[-9]: row[-7] for row in rows}
     entered, converted = (users.get(asked.required[place] + 1) for place in (0, -1))
     known = entered is not None and converted is not None
+    whole = rows[-1][-3:-1] if rows and len(asked.steps) == 2 else (None, None)  # noqa: PLR2004 - from first to last
     return {
         "entered": entered,
         "converted": converted,
         "conversion": rate(converted or 0, entered or 0) if known else None,
-        "median_s": None,
-        "mean_s": None,
+        "median_s": whole[0],
+        "mean_s": whole[1],
         "open": 0,
     }
