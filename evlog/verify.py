@@ -13,7 +13,20 @@ import msgspec
 
 from evlog.errors import StoreDamaged
 from evlog.event.record import Line, encode, entry
-from evlog.store import durable, firsts, ids, journal, links, locks, parts, quarantine, rollups, snapshot, tombstones
+from evlog.store import (
+    audit,
+    durable,
+    firsts,
+    ids,
+    journal,
+    links,
+    locks,
+    parts,
+    quarantine,
+    rollups,
+    snapshot,
+    tombstones,
+)
 from evlog.store.layout import FIRSTS, PART_IDS
 
 if TYPE_CHECKING:
@@ -82,6 +95,7 @@ def verify(
         _links(store, told)
         _former(store, now, told)
         _rollups(store, told)
+        told.findings += [Finding(one.path, one.says) for one in audit.findings(store)]
         tombstones.load(store)
     return told
 

@@ -64,7 +64,7 @@ def texts(root: Path) -> dict[str, list[str]]:
             ]
             found[name] += [_unescaped(one["raw"]) for one in parsed if "raw" in one]
         else:
-            found[name] = [path.read_bytes().decode("latin-1")]
+            found[name] = [path.read_bytes().decode(errors="replace")]
     return found
 
 

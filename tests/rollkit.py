@@ -7,7 +7,6 @@ from evlog import purge, reports, rollup, window
 from evlog.engine import Limits
 from evlog.query import standing as kept
 from evlog.query.ask import ask
-from evlog.store import journal, locks, rollups
 
 ONE_THREAD = Limits(threads=1)
 DAY = timedelta(days=1)

@@ -1,5 +1,8 @@
 """Answers from rollups: the same numbers as from events, told from where, and what is left of them after a purge."""
 
+import json
+import os
+import shutil
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -10,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evlog import window
+from evlog.cli.run import run
 from evlog.errors import StoreDamaged
 from evlog.query.scope import Pair, Scope
 from evlog.query.standing import Standing
 from evlog.store import layout
 
 DAY = timedelta(days=1)
+AS_OF = ("--as-of", "2026-04-03T00:00:00Z")
 FIRST, LAST = date(2026, 3, 23), date(2026, 3, 31)  # Berlin turns its clocks on the 29th; a week and a half
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"]
 PAIRS = (Pair("start", "done"),)
@@ -109,7 +114,7 @@ def store(tmp_path):
 @given(st.data())
 def test_rollups_answer_as_events_do_also_after_late_events(tmp_path_factory, data):
     tz = data.draw(st.sampled_from(ZONES))
-    instant = datetime(2026, 4, 1, 12) + data.draw(st.sampled_from([timedelta(0), 20 * DAY]))
+    instant = datetime(2026, 4, 1, 12) + data.draw(st.sampled_from([timedelta(0), DAY]))
     store = layout.create(tmp_path_factory.mktemp("store") / "s")
     storekit.ingest(store, *data.draw(logs()), now=datetime(2026, 4, 1))
     rollkit.roll(store, scope_of(tz, instant))
@@ -122,7 +127,7 @@ def test_rollups_answer_as_events_do_also_after_late_events(tmp_path_factory, da
 
 # -- what may be used, and what not -------------------------------------------------------------------------------------
 
-NOW = datetime(2026, 4, 20)
+NOW = datetime(2026, 4, 3)
 LOG = [
     storekit.event("e1", ts="2026-03-23T09:00:00Z", user="u1", event_type="start", target_id="t1", target_type="t"),
     storekit.event("e2", ts="2026-03-23T10:00:00Z", user=None, anonymous_id="a1", event_type="view", feature="x"),
@@ -132,16 +137,36 @@ LOG = [
     storekit.event("e6", ts="2026-03-27T10:00:00Z", user="u3", event_type="start", target_id="t1", target_type="t"),
     storekit.event("e7", ts="2026-03-30T10:00:00Z", user="u1", event_type="view", category="k"),
 ]
+STEPS = {"steps": ("start", "done"), "window": "7d"}
+FUNNEL = Standing(
+    "funnel",
+    grains=("day", "week", "month"),
+    metrics={name: name for name in ("users", "median_s", "mean_s", "p90_s")},
+    key=("step", "event"),
+    options=STEPS,
+    grain_option="per",
+    onward=8,
+)
 DAY_1, DAY_2 = date(2026, 3, 23), date(2026, 3, 24)
 
 
-@pytest.fixture
-def rolled(tmp_path):
-    """A store that is rolled up, and the scope in which it was."""
-    store, scope = layout.create(tmp_path / "s"), scope_of("UTC", NOW)
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    store = layout.create(tmp_path_factory.mktemp("once") / "s")
     storekit.ingest(store, *LOG, now=datetime(2026, 4, 1))
-    rollkit.roll(store, scope)
-    return store, scope
+    rollkit.roll(store, scope_of("UTC", NOW), more=(FUNNEL,))
+    return store
+
+
+@pytest.fixture
+def rolled(once, tmp_path):
+    """A store that is rolled up, and the scope in which it was."""
+    shutil.copytree(once.root, tmp_path / "s")
+    return layout.open_store(tmp_path / "s"), scope_of("UTC", NOW)
+
+
+def again(store, scope):
+    rollkit.roll(store, scope, more=(FUNNEL,))
 
 
 def source(store, scope, first=DAY_1, last=DAY_1, name="dau", **options):
@@ -179,7 +204,7 @@ def test_a_late_event_makes_the_periods_in_its_reach_stale_until_they_are_counte
     assert source(store, scope, DAY_1) == "events"
     assert source(store, scope, DAY_2, DAY_2) == "rollups"
     assert source(store, scope, DAY_2, DAY_2, "wau") == "events"
-    rollkit.roll(store, scope)
+    again(store, scope)
     assert source(store, scope, DAY_1) == source(store, scope, DAY_2, DAY_2, "wau") == "rollups"
 
 
@@ -219,7 +244,7 @@ def test_an_id_that_turns_out_to_be_somebodys_makes_its_days_stale(rolled):
     later(store, ts="2026-03-31T11:00:00Z", user="u8", anonymous_id="a1")
     assert source(store, scope, DAY_1) == "events"  # there a1 was nobody
     assert source(store, scope, DAY_2, DAY_2) == "rollups"
-    rollkit.roll(store, scope)
+    again(store, scope)
     assert source(store, scope, DAY_1) == "rollups"
 
 
@@ -234,7 +259,7 @@ def test_an_alias_and_a_link_by_hand_may_concern_any_day(rolled):
     store, scope = rolled
     storekit.here(store.root, "link", "a1", "u1")
     assert source(store, scope) == "events"
-    rollkit.roll(store, scope)
+    again(store, scope)
     assert source(store, scope) == "rollups"
     later(store, ts="2026-03-31T11:00:00Z", user="u2", event_type="alias", properties={"previous_id": "u1"})
     assert source(store, scope) == "events"
@@ -243,7 +268,7 @@ def test_an_alias_and_a_link_by_hand_may_concern_any_day(rolled):
 def test_links_that_are_said_after_what_plays_now_are_not_known_yet(tmp_path):
     store, scope = layout.create(tmp_path / "s"), scope_of("UTC", NOW)
     storekit.ingest(store, *LOG, storekit.event("e8", ts="2026-04-02T10:00:00Z", user="u1", anonymous_id="a1"), now=NOW)
-    rollkit.roll(store, scope)
+    again(store, scope)
     assert source(store, scope) == "rollups"
     assert source(store, scope_of("UTC", datetime(2026, 4, 1))) == "events"
 
@@ -291,11 +316,18 @@ def test_after_a_purge_the_rows_of_purged_periods_are_what_they_were(tmp_path_fa
 
 def test_after_a_purge_a_kept_period_is_told_whole_and_of_others_what_may_be_added_up(rolled):
     store, scope = rolled
-    tables = [("events", {}), ("usage", {}), ("targets", {}), ("top", {"key": "category"}), ("errors", {}), ("dropoff", {})]
+    tables = [
+        ("events", {}),
+        ("usage", {}),
+        ("targets", {}),
+        ("top", {"key": "category"}),
+        ("errors", {}),
+        ("dropoff", {}),
+    ]
     week = rollkit.scope_of(scope, first=DAY_1, last=DAY_1 + 6 * DAY)
     whole = rollkit.scope_of(scope, first=DAY_1, last=LAST)
     kept, summed = answered(store, week, tables), answered(store, whole, tables)
-    rollkit.purged(store, scope, EDGE)
+    rollkit.purged(store, scope, EDGE, more=(FUNNEL,))
     for told, was in zip(answered(store, week, tables), kept, strict=True):
         assert (told.rows, told.summary, told.source) == (was.rows, was.summary, "rollups")
         assert told.definition["frozen"] == f"to {DAY_1 + 6 * DAY}"
@@ -314,7 +346,7 @@ def test_after_a_purge_a_kept_period_is_told_whole_and_of_others_what_may_be_add
 
 def test_after_a_purge_the_users_of_a_range_are_known_while_its_own_days_are_there(rolled):
     store, scope = rolled
-    rollkit.purged(store, scope, EDGE)
+    rollkit.purged(store, scope, EDGE, more=(FUNNEL,))
     (told,) = answered(store, rollkit.scope_of(scope, first=EDGE, last=LAST), [("wau", {})])
     assert (told.source, told.summary["users"], told.definition["frozen"]) == ("both", 2, "to 2026-03-31")
     (lost,) = answered(store, rollkit.scope_of(scope, first=DAY_2, last=LAST), [("dau", {})])
@@ -332,7 +364,7 @@ def test_days_that_are_purged_without_a_rollup_are_not_known(rolled):
 
 def test_where_nothing_is_rolled_up_purged_days_are_told_to_be_so(rolled):
     store, scope = rolled
-    rollkit.purged(store, scope, EDGE)
+    rollkit.purged(store, scope, EDGE, more=(FUNNEL,))
     berlin = rollkit.scope_of(scope, tz="Europe/Berlin", first=DAY_1, last=LAST)
     said = "days of the range are purged, and not rolled up in Europe/Berlin: they count as empty"
     assert all(said in told.notes for told in answered(store, berlin, [("dau", {}), ("events", {})]))
@@ -342,22 +374,10 @@ def test_where_nothing_is_rolled_up_purged_days_are_told_to_be_so(rolled):
 
 def test_frozen_numbers_stay_when_the_plan_changes_and_it_is_told(rolled):
     store, scope = rolled
-    rollkit.purged(store, scope, EDGE)
+    rollkit.purged(store, scope, EDGE, more=(FUNNEL,))
     (told,) = answered(store, replace(scope, inactive=("start",)), [("dau", {})])
     assert told.rows[0] == (DAY_1, 1)
     assert "some of these were counted when the plan said otherwise" in told.notes
-
-
-STEPS = {"steps": ("start", "done"), "window": "7d"}
-FUNNEL = Standing(
-    "funnel",
-    grains=("day", "week", "month"),
-    metrics={name: name for name in ("users", "median_s", "mean_s", "p90_s")},
-    key=("step", "event"),
-    options=STEPS,
-    grain_option="per",
-    onward=8,
-)
 
 
 def test_a_funnel_of_the_plan_is_told_of_purged_periods(rolled):
@@ -370,3 +390,36 @@ def test_a_funnel_of_the_plan_is_told_of_purged_periods(rolled):
     assert (one.rows, one.summary, one.source) == (day.rows, day.summary, "rollups")
     assert (whole.source, whole.rows[0][2]) == ("events", 1)
     assert "days of the range are purged: who began then is not counted" in whole.notes
+
+
+# -- as one calls it ----------------------------------------------------------------------------------------------------
+
+
+def test_a_report_says_on_the_command_line_what_it_was_made_of(tmp_path, monkeypatch, capfdbinary):
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("EVLOG_")]:
+        monkeypatch.delenv(name)
+
+    def call(*words):
+        code = run(words)
+        out, err = capfdbinary.readouterr()
+        assert code == 0, err
+        return out.decode(), err.decode()
+
+    def dau(*words):
+        out, err = call("report", "dau", *AS_OF, "--format", "json", "--from", f"{DAY_1}", *words)
+        body = json.loads(out)
+        return body["source"], body["events_read"], [row["dau"] for row in body["rows"]], body["summary"]["users"], err
+
+    call("ingest", str(storekit.written(tmp_path / "in.ndjson", *LOG)))
+    assert dau("--to", f"{DAY_1}") == ("events", 2, [1], 1, "")
+    call("rollup", *AS_OF, "--from", f"{DAY_1}")
+    assert dau("--to", f"{DAY_1}") == ("rollups", 0, [1], 1, "")
+    assert dau("--to", f"{DAY_2}") == ("events", 4, [1, 2], 2, "")
+    call("purge", "--older-than", "8d", *AS_OF, "--yes")
+    source, read, rows, users, err = dau("--to", "2026-03-30")
+    assert (source, read, rows, users) == ("both", 2, [1, 2, 0, 1, 1, 0, 0, 1], None)
+    assert err.splitlines() == [
+        "to 2026-03-25 from rollups: the events are purged",
+        "of purged days nobody can tell any more: users",
+    ]

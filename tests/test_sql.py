@@ -5,8 +5,11 @@ from datetime import date, datetime
 
 import logs
 import pytest
+import rollkit
+import storekit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from questions import scoped
 from test_sessions import logged
 
 from evlog import engine
@@ -248,3 +251,40 @@ def test_rows_come_in_the_same_order_each_time(tmp_path):
     texts = ("SELECT * FROM users", "SELECT event_type, user_id, count(*) FROM events GROUP BY ALL")
     for text in texts:
         assert len({sql.select(store, text, as_of=NOW).rows for _ in range(4)}) == 1
+
+
+ROLLED = """
+SELECT   report, metric, dimension, dimension_value, value, grain, period_start, period_end, tz, state, computed_at
+FROM     rollups
+WHERE    report IN ('dau', 'events', 'wau')
+ORDER BY ALL
+"""
+
+
+def test_the_view_of_rollups_has_each_number_that_is_kept(tmp_path):
+    made = logs.store(tmp_path / "s", logs.events("2026-03-02 09:00 u1 a\n2026-03-02 10:00 u2 a"))
+    assert ask(made, ROLLED).rows == ()
+    scope, _ = scoped({"from": "2026-03-02", "to": "2026-03-02", "as_of": "2026-03-03", "tz": "Asia/Tokyo"})
+    rollkit.roll(made, scope, first=date(2026, 3, 2), last=date(2026, 3, 2))
+    found = sql.select(made, ROLLED, as_of=datetime(2026, 3, 4, 14), limits=Limits(threads=1)).rows
+    day = (
+        "day",
+        datetime(2026, 3, 1, 15),
+        datetime(2026, 3, 2, 15),
+        "Asia/Tokyo",
+        "provisional",
+        datetime(2026, 3, 3, 15),
+    )
+    assert ("dau", "dau", None, None, 2.0, *day) in found
+    assert ("events", "events", "event_type", "a", 2.0, *day) in found
+    assert ("wau", "wau_calendar", None, None, 2.0, "week", datetime(2026, 3, 1, 15)) in {row[:7] for row in found}
+    states = "SELECT DISTINCT state FROM rollups WHERE grain = 'day'"
+    assert sql.select(made, states, as_of=datetime(2026, 3, 4, 15)).rows == (("final",),)
+    storekit.here(made.root, "purge", "2026-03-03")
+    assert sql.select(made, states, as_of=datetime(2026, 3, 4, 15)).rows == (("frozen",),)
+
+
+def test_a_statement_that_reads_rollups_may_do_no_more_than_read(store):
+    with pytest.raises(Refused):
+        ask(store, "DELETE FROM rollups")
+    assert ask(store, "SELECT count(*) FROM rollups").rows == ((0,),)

@@ -14,7 +14,7 @@ from questions import ONE_THREAD, scoped
 
 from evlog import reports
 from evlog.query.ask import ask
-from evlog.query.suppression import hidden
+from evlog.query.suppression import crossed, hidden
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +68,17 @@ def test_of_no_line_a_small_cell_or_sum_comes_out(cells, least):
     lines, sizes = [tuple(own) for own, _ in cells], [size for _, size in cells]
     found = set(hidden(sizes, least, lines=lines))
     oracle.held_back([[n for n, own in enumerate(lines) if line in own] for line in range(1, 5)], sizes, found, least)
+
+
+def test_what_the_whole_hides_is_not_shown_in_groups():
+    """Without groups, the rare row and the smallest other are hidden: shown by groups, the other would tell the rare."""
+    keys, sizes = ["rare", "z", "z", "y", "y"], [1, 5, 4, 9, 9]
+    assert hidden([1, 9, 18], 3) == {0, 1}, "rare and z"
+    found = hidden(sizes, 3, lines=crossed(keys, sizes, 3))
+    known = [[3, 4], [0, 1, 2, 3, 4]]  # y in all groups, and all
+    assert oracle.computable(known, {0}) == {0}
+    assert oracle.computable(known, set(found)) == set()
+    assert found == {0, 1, 2}
 
 
 # -- real answers -------------------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ def store(tmp_path: Path) -> layout.Store:
     kit.ingest(made, event("1"), event("2", n=1.5), event("3", DAY_2), b"{bad")
     kit.here(made.root, "compact", str(DAY_2))
     kit.ingest(made, event("4"), event("5"))
+    kit.here(made.root, "rollup")
+    kit.here(made.root, "link", "a device", "bob")
     return made
 
 
@@ -41,6 +43,10 @@ def copied(path: Path, name: str) -> None:
     path.with_name(name).write_bytes(path.read_bytes())
 
 
+def rolled(store: layout.Store) -> Path:
+    return store.root / f"rollups/UTC/day/{DAY_1}.rollup"
+
+
 DAMAGE: dict[str, tuple[Callable[[layout.Store], object], str]] = {
     "a torn segment": (lambda s: edited(segment(s), lambda raw: raw[:-5]), "not whole"),
     "a line that is none": (lambda s: edited(segment(s), lambda raw: b"{oops}\n" + raw), "not a stored event"),
@@ -56,6 +62,9 @@ DAMAGE: dict[str, tuple[Callable[[layout.Store], object], str]] = {
         lambda s: edited(segment(s), lambda raw: raw.replace(b'"4"', b'"9"')),
         "it knows 2 ids",
     ),
+    "a rollup that is none": (lambda s: edited(rolled(s), lambda raw: raw[:-9]), "is no rollup"),
+    "a rollup of another day": (lambda s: rolled(s).rename(rolled(s).with_name("2026-01-09.rollup")), "it is about"),
+    "an act that was changed": (lambda s: edited(s.audit / "head", lambda raw: raw.replace(b"link", b"kiln")), "seal"),
     "an event too many": (
         lambda s: edited(segment(s), lambda raw: raw + raw.splitlines(keepends=True)[0]),
         "it knows 2 ids, its file holds 3",
@@ -158,8 +167,9 @@ def test_a_batch_that_comes_meanwhile_is_no_finding(store: layout.Store, monkeyp
 
 def test_it_says_how_far_it_is(store: layout.Store) -> None:
     seen: list[tuple[int, int]] = []
+    before = journal.newest(store)
     told = verify(store, seen=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert told.events == 5
     with locks.commit(store):
-        assert journal.newest(store) == 3
+        assert journal.newest(store) == before

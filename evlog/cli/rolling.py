@@ -56,6 +56,7 @@ def _standing(call: Call, funnel: Funnel) -> Standing:
         metrics={name: name for name in ("users", "median_s", "mean_s", "p90_s")},
         options=options,
         grain_option="per",
+        period="period",
         onward=_NEVER if whole is None else -(-whole // _DAY) + 1,
     )
 

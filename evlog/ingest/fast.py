@@ -2,8 +2,7 @@
 
 What it takes, the exact judge (`check.Judge`) would take too and turn into the same bytes; a test holds the two against
 each other. Whatever it does not take at once (another field name, a nested object, a null, anything unusual) goes to
-the judge: the lane is an economy, never a second opinion. It tries a chunk of lines as one, then each line; a chunk in
-which somebody may say something of consent is the judge's, who goes in order.
+the judge: the lane is an economy, never a second opinion. It tries a chunk of lines as one, then each line.
 """
 
 from __future__ import annotations
@@ -25,10 +24,12 @@ from evlog.event.consent import UPDATE
 from evlog.event.record import encode
 from evlog.event.validator import Validator
 from evlog.ingest.check import PLACEHOLDERS
-from evlog.ingest.ledger import may_update
+from evlog.ingest.ledger import quiet
 from evlog.ingest.rules import MAX_LINE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evlog.event.plan import EventRule, Plan
     from evlog.ingest.check import Judge
     from evlog.ingest.parsed import Day, Parsed
@@ -57,16 +58,20 @@ class Lane:
         self._open = judge.rules.plan.is_open
         self._longest = min(judge.rules.max_line, MAX_LINE)  # numbers may grow: 1e15 is written out
 
-    def take(self, chunk: bytes, start: int, out: Parsed) -> list[int] | None:
+    def take(self, chunk: bytes, start: int, out: Parsed) -> tuple[bytes, Sequence[int]]:
         """Take what is nearly canonical in a chunk of whole lines that begins at `start` of its block.
 
-        The indices of the lines that are left for the judge; None if none is.
+        What of the chunk was looked at, and the indices of its lines that are left for the judge. A line in which
+        somebody may say something of consent is left alone, so that all before it is done when its turn comes.
         """
         if self._chunk(chunk, start, out):
-            return None
-        if may_update(chunk):
-            return list(range(chunk.count(b"\n")))
-        return self._lines(chunk.split(b"\n")[:-1], start, out)
+            return chunk, ()
+        before = quiet(chunk)
+        if before == 0:
+            return chunk[: chunk.find(b"\n") + 1], range(1)
+        if before is not None:
+            return self.take(chunk[:before], start, out)
+        return chunk, self._lines(chunk.split(b"\n")[:-1], start, out)
 
     def _chunk(self, chunk: bytes, start: int, out: Parsed) -> bool:
         """Take all lines of a chunk, or none: whether they were taken.
@@ -151,10 +156,10 @@ class Lane:
         if tombstones.purged_before is not None and any(tombstones.purged(event.ts) for event in events):
             return False
         erased, ledger = self._judge.erased, self._judge.ledger
-        if not ledger.quiet:
-            ids = {event.user_id for event in events} | {event.anonymous_id for event in events}
-            if any(map(ledger.watched, ids)):
-                return False
+        if not ledger.quiet and ledger.watches(
+            {one for event in events for one in (event.user_id, event.anonymous_id)}
+        ):
+            return False
         return not tombstones.users or not any(erased(event.user_id) or erased(event.anonymous_id) for event in events)
 
     def _categorise(self, events: list[Any]) -> int:

@@ -16,7 +16,7 @@ from evlog.event.consent import UPDATE
 from evlog.store.suppressed import EVERYTHING, Suppressed, Word
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from evlog.store.tombstones import Tombstones
 
@@ -24,9 +24,15 @@ _UPDATE = UPDATE.encode()
 _ESCAPED = re.compile(rb"\\u00[5-7]")  # how a letter of the type could be spelt otherwise; no writer of JSON does so
 
 
-def may_update(lines: bytes) -> bool:
-    """Whether a consent event may be among these lines; never wrong when it says no."""
-    return _UPDATE in lines or _ESCAPED.search(lines) is not None
+def quiet(lines: bytes) -> int | None:
+    """How many bytes come before the first line that may hold a consent event; None where none may."""
+    places = [place for place in (lines.find(_UPDATE), _escaped(lines)) if place >= 0]
+    return lines.rfind(b"\n", 0, min(places)) + 1 if places else None
+
+
+def _escaped(lines: bytes) -> int:
+    found = _ESCAPED.search(lines) if b"\\" in lines else None
+    return -1 if found is None else found.start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,14 @@ class Ledger:
     def watched(self, one: str | None) -> bool:
         """Whether anything is known of an id: if not, it may be stored."""
         return not self.quiet and one is not None and self._is_known(self._subject(one))
+
+    def watches(self, ids: Iterable[str | None]) -> bool:
+        """Whether anything is known of any of these ids."""
+        if self.quiet:
+            return False
+        subjects = {_subject(self._key, one) for one in ids if one is not None}
+        known = (self._stored.subjects, self._words.keys(), self._said.kin.keys(), self._shared.keys())
+        return not all(held.isdisjoint(subjects) for held in known)
 
     def bars(self, user: str | None, anonymous: str | None, purpose: str) -> bool:
         """Whether an event with these ids, collected for `purpose`, is not to be stored."""

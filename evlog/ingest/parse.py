@@ -17,6 +17,8 @@ from evlog.ingest.parsed import Parsed, Reject
 from evlog.store.layout import LONGEST_LINE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evlog.event.consent import Said
     from evlog.ingest.block import Block, Buffer, Piece
     from evlog.ingest.rules import Moment, Rules
@@ -61,14 +63,17 @@ class Parser:
             if stop <= start:
                 stop = data.find(b"\n", start, piece.stop) + 1
             chunk = bytes(data[start:stop])
-            rest = self._lane.take(chunk, start, out) if self._lane is not None else range(chunk.count(b"\n"))
+            rest: Sequence[int] = range(chunk.count(b"\n"))
+            if self._lane is not None:
+                chunk, rest = self._lane.take(chunk, start, out)
+                stop = start + len(chunk)
             if rest:
                 here = replace(piece, line=number, offset=piece.offset + start - piece.start, start=start)
                 self._slow_lane(chunk.split(b"\n"), rest, here, out)
             number += chunk.count(b"\n")
             start = stop
 
-    def _slow_lane(self, lines: list[bytes], rest: range | list[int], piece: Piece, out: Parsed) -> None:
+    def _slow_lane(self, lines: list[bytes], rest: Sequence[int], piece: Piece, out: Parsed) -> None:
         """Hold each of the remaining lines against the judge; `piece` begins where the first of `lines` does."""
         at, before = 0, 0
         for index in rest:

@@ -158,6 +158,6 @@ def _handle(ends: _Ends, work: Work) -> bool:
     contents.learn(np.frombuffer(seen, np.uint64))
     contents.news = contents.news[:0]
     tally = work.finish(batch)
+    ends.parent.send(tally)  # first: the neighbour takes a large token only once it has a block of its own
     ends.token_out.send((contents.news.tobytes(), work.committer.heard))
-    ends.parent.send(tally)
     return True

@@ -165,7 +165,7 @@ def unawaited(work: Rewrite) -> None:
         users = [one.user for one in waiting if one.user in work.going.owners]
         path, content = work.store.root / pending.FILE, pending.content(kept)
         counts: dict[str, Any] = {"removed": len(users), "shares": work.shares(users, "removed")}
-        work.replace(path, pending.FILE, content, tier="pending", **counts)
+        work.replace(path, pending.FILE, content, tier="pending", telling=False, **counts)
 
 
 def told_days(work: Rewrite, shared: Sequence[str]) -> None:

@@ -60,9 +60,7 @@ def of(closures: Sequence[Closure], known: Tombstones, *, anonymise: bool) -> Go
     renamed = [*owners, *(one for one in shared if one in devices)] if anonymise else []
     pseudonyms = {one: f"anon-{secrets.token_hex(16)}" for one in renamed}
     crowd = Crowd(mention.of(pseudonyms or owners, instead=pseudonyms))
-    users = tuple(
-        Erased(known.subject(whole.named), tuple(map(known.subject, whole.ids)), len(whole.devices), owners[whole.named])
-        for whole in closures
-    )
+    hashed = [(tuple(map(known.subject, whole.ids)), whole) for whole in closures]
+    users = tuple(Erased(one[0], one, len(whole.devices), owners[whole.named]) for one, whole in hashed)
     retelling = Retelling(owners, known.subject, anonymise, shared)
     return Going(owners, shared, pseudonyms, crowd, retelling, users)

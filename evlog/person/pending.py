@@ -32,8 +32,9 @@ class NobodyWaits(EvlogError):
 
     hint = "what is erased is gone for good; what was never asked for needs no taking back"
 
-    def __init__(self, count: int) -> None:
-        super().__init__("no erasure of this id waits" if count == 1 else f"no erasure of {count} of these ids waits")
+    def __init__(self, missing: int, *, named: int) -> None:
+        whose = "this id" if named == 1 else f"{missing} of these {named} ids"
+        super().__init__(f"no erasure of {whose} waits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def cancel(store: Store, users: Sequence[str], *, now: datetime, by: str = "") -
         waiting, named = pending(store), set(users)
         gone = [one for one in waiting if one.user in named]
         if len(gone) < len(named):
-            raise NobodyWaits(len(named) - len(gone))
+            raise NobodyWaits(len(named) - len(gone), named=len(named))
         subjects = tuple(map(tombstones.load(store).subject, sorted(named)))
         left = content(one for one in waiting if one.user not in named)
         if left:

@@ -21,7 +21,7 @@ class Changed:
     tier: str  # events, parquet, quarantine, links, firsts, rollups, pending
     removed: int  # events of the person (or rejects, links, first instants that speak of them)
     mentions: int  # what of others spoke of them: events, rejects, values of a rollup
-    before: str  # SHA-256 of the file
+    before: str | None  # SHA-256 of the file; None of one that is made of ids alone: it would tell a guess is right
     after: str | None  # … of what takes its place; None: nothing does
     renamed: int = 0  # events (or links, first instants) of the person that bear a pseudonym now
     shares: Mapping[int, Share] = field(default_factory=dict)  # of each person, by number

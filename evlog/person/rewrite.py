@@ -92,8 +92,9 @@ class Rewrite:
         else:
             self.unlinks.append(target)
         tier = counts.pop("tier", target.partition("/")[0])
+        before = _sha256(path) if counts.pop("telling", True) else None
         told = {"removed": 0, "mentions": 0, **counts}
-        self.receipt.files.append(Changed(target, tier, before=_sha256(path), after=after, **told))
+        self.receipt.files.append(Changed(target, tier, before=before, after=after, **told))
 
     def shares(self, users: Iterable[str], what: str) -> Mapping[int, Share]:
         """The share of each person in something that speaks of these ids."""

@@ -17,7 +17,7 @@ from evlog.person import counted
 from evlog.person.mention import Mentions, spread, spread_line
 from evlog.person.pending import FILE as PENDING
 from evlog.store import linked, parts
-from evlog.store.layout import FOLDERS, PART, PART_IDS, segment_name
+from evlog.store.layout import FIRSTS, FOLDERS, PART, PART_IDS, segment_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,7 +55,7 @@ class _Search:
 
     whole: Mentions
     telling: Mentions
-    subjects: frozenset[bytes] = frozenset()  # the keyed hashes that no file of rollups may hold any more
+    subjects: frozenset[bytes] = frozenset()  # the keyed hashes that what is known beside events may not hold any more
 
 
 def scan(store: Store, mention: Mentions, *, upto: int, subjects: Iterable[str] = ()) -> Scanned:
@@ -89,7 +89,7 @@ def _speaks(path: Path, name: str, raw: bytes, search: _Search) -> bool:
     unread = _unread(name, raw)
     if any(one.user in name or one.user.encode() in unread for one in search.telling.each):
         return True
-    if name == linked.LINKED and any(one in raw.partition(b"\n")[2] for one in search.subjects):
+    if name in {linked.LINKED, FIRSTS} and any(one in raw.partition(b"\n")[2] for one in search.subjects):
         return True
     return any(_walked(path, name, raw, search))
 

@@ -5,7 +5,7 @@ So a record depends on its own period and on who began when, and a cohort whose 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evlog.query import rolled
@@ -37,6 +37,7 @@ RETURNS = Standing(
     grain_option="period",
     back=EVER,
 )
+_NOBODY = {"size": 0, "retained": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,21 @@ def told(question: Question, unit: Unit, ages: int) -> Sheet | None:
     if ages > AGES:
         return None
     periods, held = _held(question, unit)
-    days = question.rollups.held(EVENTS, question.rollups.periods("day", question.window.days))
-    if periods[-1].last > question.window.last or not (held.whole and days.whole and rolled.any_partition(question)):
+    rollups = question.rollups
+    blank = [one for one in held.periods if rollups.before_all(one)]
+    held = replace(held, periods=tuple(one for one in held.periods if one not in blank))
+    days = [one for one in rollups.periods("day", question.window.days) if not rollups.before_all(one)]
+    events = rollups.held(EVENTS, days)
+    if periods[-1].last > question.window.last or not (held.whole and events.whole and rolled.any_partition(question)):
         return None
     question.fit(Reach(None, question.window.last))
-    numbers = _numbers(held)
+    numbers = _numbers(held) | {one.first: dict.fromkeys(map(str, range(AGES)), _NOBODY) for one in blank}
     rows = []
     for place, period in enumerate(periods):
         size = _people(numbers, place, 0, "size", periods) or 0
         cells = [_cell(numbers, periods, place, age) for age in range(ages)]
         rows.append(Row("", period.first, size, tuple(cell or Cell(0, known=False, begun=False) for cell in cells)))
-    userless = sum(int(rolled.without_user(one)) for one in days.sections.values())
+    userless = sum(int(rolled.without_user(one)) for one in events.sections.values())
     return Sheet(rows, (0, userless), _said(held, "rollups"))
 
 

@@ -124,12 +124,13 @@ class _Run:
         self.frozen = {
             one.first for one in self.periods for standing in wanted.standings if rollups.is_frozen(standing, one)
         }
+        self.blank = {one.first for one in whole if rollups.before_all(one)}
         self.gone = [one for one in self.periods if rollups.is_frozen(EVENTS, one)]
 
     def told(self) -> Counted | None:
         """The answer from sections alone; None where they do not suffice, or where events do and are there."""
         question, wanted = self.question, self.wanted
-        if not (_is_told(self.periods, self.held) and _is_told(self.periods, [self.events])):
+        if not _is_told([one for one in self.periods if one.first not in self.blank], [*self.held, self.events]):
             return None
         if not self.gone and not any_partition(question):
             return None  # what there is to say of days that hold nothing is said by those that look
@@ -138,12 +139,17 @@ class _Run:
             return None
         question.fit(Reach(None, None) if wanted.everything else self._reach())
         rows = [("", one.first, *self._row(one)) for one in self.periods]
-        userless = sum(int(without_user(self.events.sections[one.first])) for one in self.periods)
+        userless = sum(int(without_user(section)) for section in self.events.sections.values())
         return Counted(rows, self._or_lost(totals), (0, userless), told=self._said("rollups"))
 
     def patched(self, counted: Callable[[Question], Counted]) -> Counted:
         """The answer from events where they are there, with what sections tell of purged periods."""
-        known = [one for one in self.periods if one.first in self.frozen and _is_told([one], self.held)]
+        known = [
+            one
+            for one in self.periods
+            if one.first in self.frozen
+            and any(one.first in held.sections and one.first in held.frozen for held in self.held)
+        ]
         first = self.question.rollups.first_kept(self.wanted.standings[0], self.wanted.unit)
         if first is None:
             found = counted(self.question)
@@ -153,11 +159,7 @@ class _Run:
         totals = found.totals if not self.gone else self.wanted.totals(self.question)
         by_period = {row[1]: row for row in found.rows}
         rows = [
-            ("", one.first, *self._row(one))
-            if one in known
-            else self._unknown(one, first)
-            if one.first in self.frozen
-            else by_period[one.first]
+            self._purged(one, first, by_period.get(one.first)) if one.first in self.frozen else by_period[one.first]
             for one in self.periods
         ]
         userless = found.read[1] + self._userless_before(rest)
@@ -181,15 +183,28 @@ class _Run:
         return sum(int(without_user(section)) for section in held.sections.values())
 
     def _row(self, period: Period) -> tuple[Any, ...]:
+        if period.first in self.blank:
+            return self.wanted.blank
         values: dict[str, Any] = {}
         for held in self.held:
             values |= kept.series(held.standing, held.sections[period.first])
         return tuple(values[column] for column in self.wanted.columns)
 
-    def _unknown(self, period: Period, first: date) -> tuple[Any, ...]:
-        """The row of a purged period of which no section tells: before the first that any does, nothing happened."""
-        blank = self.wanted.blank
-        return ("", period.first, *(blank if period.last < first else (None,) * len(blank)))
+    def _purged(self, period: Period, first: date, counted: tuple[Any, ...] | None) -> tuple[Any, ...]:
+        """The row of a period that needs purged events: by section, or where it needs none of them, as counted.
+
+        Before the first period that any section tells of nothing happened; else what no section tells is not known.
+        """
+        if period.last < first:
+            return ("", period.first, *self.wanted.blank)
+        values: dict[str, Any] = {}
+        own = dict(zip(self.wanted.columns, counted[2:], strict=True)) if counted else {}
+        for held in self.held:
+            section = held.sections.get(period.first)
+            lost = section is None and self.question.rollups.is_frozen(held.standing, period)
+            told = dict.fromkeys(held.standing.metrics) if lost else own
+            values |= kept.series(held.standing, section) if section is not None else told
+        return ("", period.first, *(values.get(column) for column in self.wanted.columns))
 
     def _or_lost(self, totals: dict[str, Any] | None) -> dict[str, Any]:
         return dict.fromkeys(self.wanted.lost) if totals is None else totals

@@ -104,6 +104,11 @@ class Rollups:
         """Whether only a section can tell the numbers of a period."""
         return self.gone(*standing.needed(period, self.question.window.week_start))
 
+    def before_all(self, period: Period) -> bool:
+        """Whether a period was over before anything happened, as far as the store ever knew."""
+        days, last = self.question.snapshot.days, partitions(period.first, period.last, period.tz)[1]
+        return bool(days) and last < days[0] and not self.gone(date.min, date.max)
+
     def first_kept(self, standing: Standing, unit: Unit) -> date | None:
         """The first day of the earliest period of the zone that a section tells; None where there is none."""
         for day, target in self._targets(unit) if self.asked else ():

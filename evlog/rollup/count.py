@@ -110,7 +110,7 @@ class Counter:
         if not standing.key:
             series = of_series(standing, self.put(run, asked))
             return {one.first: series.get(one.first, ()) for one in run}
-        if standing.grain_option:
+        if standing.period:
             return _of_tables(standing, self.put(run, asked), run)
         return {one.first: of_table(standing, self.put([one], asked)) for one in run}
 
@@ -151,7 +151,8 @@ class Counter:
 
 
 def _of_tables(standing: Standing, told: Result, run: Sequence[Period]) -> dict[date, tuple[Record, ...]]:
-    """The records of each period out of an answer whose first column is the period."""
+    """The records of each period out of an answer that holds the table of each, and says which in its first column."""
+    assert told.columns[0].name == standing.period
     inner = replace(told, columns=told.columns[1:])
     return {
         one.first: of_table(standing, replace(inner, rows=tuple(row[1:] for row in told.rows if row[0] == one.first)))
