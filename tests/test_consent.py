@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -425,6 +427,17 @@ def test_an_old_word_holds_in_the_blocks_that_follow_it(tmp_path, monkeypatch, w
     for _ in range(2):
         tally = feed(store, *paths, workers=workers).tally
         assert (ids(store), tally.no_consent) == (["g", "c"], 3)
+
+
+def test_workers_do_not_wait_for_each_other_for_ever(tmp_path):
+    """What one tells the other may be more than a pipe holds: many events without an id, many words of consent."""
+    path = tmp_path / "log"
+    rows = [line(event_id=None, user_id=f"u{n}") for n in range(12_000)]
+    path.write_bytes(b"\n".join(rows + [word(f"w{n}", user=f"u{n}") for n in range(2_000)]) + b"\n")
+    words = ("ingest", str(path), "--data", str(tmp_path / "s"), "--workers", "2", "--format", "json")
+    done = subprocess.run([sys.executable, "-m", "evlog", *words], capture_output=True, timeout=100, check=False)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["stored"], told["no_consent"]) == (0, 12_000, 2_000)
 
 
 def test_the_words_of_a_run_are_one_entry_of_the_audit_log_a_commit(tmp_path):

@@ -418,7 +418,7 @@ def test_a_report_says_on_the_command_line_what_it_was_made_of(tmp_path, monkeyp
     assert dau("--to", f"{DAY_2}") == ("events", 4, [1, 2], 2, "")
     call("purge", "--older-than", "8d", *AS_OF, "--yes")
     source, read, rows, users, err = dau("--to", "2026-03-30")
-    assert (source, read, rows, users) == ("both", 2, [1, 2, 0, 1, 1, 0, 0, 1], None)
+    assert (source, read, rows, users) == ("rollups", 0, [1, 2, 0, 1, 1, 0, 0, 1], None)
     assert err.splitlines() == [
         "to 2026-03-25 from rollups: the events are purged",
         "of purged days nobody can tell any more: users",

@@ -81,7 +81,7 @@ def told(store: Store, scope: Any, one: Standing, period: rollups.Period) -> Any
     return of_table(one, found) if one.key else of_series(one, found).get(period.first, ())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(questions.questions(["seen", "start", "stop"]), st.booleans(), st.randoms(use_true_random=False))
 def test_every_section_is_what_its_report_says_of_that_period(tmp_path_factory, found, cold, dice) -> None:
     with pytest.MonkeyPatch.context() as patch:

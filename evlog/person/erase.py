@@ -119,6 +119,8 @@ def _attempt(store: Store, who: list[Closure], leaving: Going, how: How) -> tupl
             receipt.days = _days(work, who)
             if not how.anonymise:
                 _unlink(store, work, who)
+            if not (work.renames or work.unlinks) and tombstones.load(store).users.issuperset(receipt.subjects):
+                return receipt, journal.newest(store)  # all was done before
             _bury(store, work)
             _tell(store, work, how)
             return receipt, journal.commit(staged, "erasure", work.renames, unlinks=work.unlinks)

@@ -117,30 +117,31 @@ def read(path: Path) -> tuple[Period, dict[str, Section]]:
     """The period of a file, and its sections by the name of their question."""
     try:
         return _read(durable.read(path))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise StoreDamaged(f"{path} is no rollup", hint="remove it and run: evlog rollup") from error
 
 
 def _read(raw: bytes) -> tuple[Period, dict[str, Section]]:
-    found: dict[str, Section] = {}
-    period: Period | None = None
-    held: list[Record] = []
+    heads: list[dict[str, Any]] = []
+    held: list[list[Record]] = []
     for line in raw.splitlines():
         body = orjson.loads(line)
         if "question" in body:
-            period = Period(
-                body["grain"], date.fromisoformat(body["first"]), date.fromisoformat(body["last"]), body["tz"]
-            )
-            at = datetime.strptime(body["computed_at"], _AT)  # noqa: DTZ007 - naive UTC throughout
-            held = []
-            section = Section(body["question"], body["definition"], body["batch"], at, (), body["late"])
-            found[section.question] = section
+            heads.append(body)
+            held.append([])
         else:
-            held.append(Record(body["metric"], body["value"], body["dimension"], body["of"], body.get("hour", "")))
-            found[section.question] = replace(section, records=tuple(held))
-    if period is None:
+            one = Record(body["metric"], body["value"], body["dimension"], body["of"], body.get("hour", ""))
+            held[-1].append(one)
+    if not heads:
         raise ValueError("it is empty")
-    return period, found
+    sections = [_section(head, records) for head, records in zip(heads, held, strict=True)]
+    first, last = (date.fromisoformat(heads[0][name]) for name in ("first", "last"))
+    return Period(heads[0]["grain"], first, last, heads[0]["tz"]), {one.question: one for one in sections}
+
+
+def _section(head: dict[str, Any], records: list[Record]) -> Section:
+    at = datetime.strptime(head["computed_at"], _AT)  # noqa: DTZ007 - naive UTC throughout
+    return Section(head["question"], head["definition"], head["batch"], at, tuple(records), head["late"])
 
 
 def files(store: Store) -> dict[str, Path]:
