@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*map(ROOT.joinpath, ("README.md", "CHANGELOG.md", "sample_logs/README.md")), *sorted(ROOT.glob("docs/*.md"))]
-LATER = {"rollup", "check", "archive", "export", "audit"}
+LATER = {"serve"}
 CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ELSEWHERE = tuple(map("".join, (("/wo", "rk/"), ("sha", "red/"), ("/tmp/", "brief"), (".lib", "rary/"), ("issues ", "show"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import storekit as kit
 from hypothesis import HealthCheck, assume, given, settings
@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from idsearch import places
 from storekit import DAY_1, DAY_2, event
 
-from evlog.person import erase, rewrite
-from evlog.store import layout
+from evlog.person import counted, erase, link, pending
+from evlog.store import layout, rollups
+from evlog.store.rollups import Period, Record, Section
+
+if TYPE_CHECKING:
+    from evlog.person.receipt import Receipt
 
 USERS = st.one_of(
     st.sampled_from(
@@ -81,8 +85,9 @@ def told(place: str, number: int, user: str) -> dict[str, Any] | bytes:
     USERS,
     st.lists(st.lists(st.sampled_from(PLACES), min_size=1, max_size=8), min_size=1, max_size=3),
     st.sets(st.integers(0, 2)),
+    st.sets(st.sampled_from(("rollup", "link", "pending"))),
 )
-def test_any_history(user: str, batches: list[list[str]], compacted: set[int]) -> None:
+def test_any_history(user: str, batches: list[list[str]], compacted: set[int], beside: set[str]) -> None:
     assume(user not in ("seen", "bob", "user", "by", "today", "note", "text", "more", "u", "a", "b", "c"))
     assume(not any(user in word for word in ("somebody else entirely", "somebody", "else", "entirely", "#")))
     with tempfile.TemporaryDirectory(dir=kit.FAST) as folder:
@@ -93,6 +98,7 @@ def test_any_history(user: str, batches: list[list[str]], compacted: set[int]) -
             kit.ingest(store, *found)
             if index in compacted:
                 kit.here(store.root, "compact", str(DAY_2))
+        _told_beside(store, user, beside)
         before = {row[0]: row for row in kit.rows(store)}
         theirs = {row[0] for row in before.values() if row[4] == user or (row[4] is None and row[5] == user)}
         receipt = erase.erase(store, user)
@@ -103,7 +109,7 @@ def test_any_history(user: str, batches: list[list[str]], compacted: set[int]) -
         untouched = [name for name, row in after.items() if row[4] == "somebody else entirely"]
         assert {name: after[name] for name in untouched} == {name: before[name] for name in untouched}
         assert receipt.removed["events"] + receipt.removed["parquet"] == len(theirs)
-        assert receipt.mentions == sum(after[name] != before[name] for name in after) + _scrubbed_rejects(receipt)
+        assert receipt.mentions == sum(after[name] != before[name] for name in after) + _scrubbed(receipt)
         kit.sound(store)
         outcome = kit.ingest(store, *[told("user", n, user) for n in range(1, 5)], event("new", DAY_1, note="fine"))
         assert (outcome.tally.erased, outcome.tally.stored) == (4, 1)
@@ -122,5 +128,26 @@ def _nowhere(store: layout.Store, user: str, *, kept: set[str], batches: list[li
     assert all(text == user or (name.endswith(".parquet") and chances) for name, text in found)
 
 
-def _scrubbed_rejects(receipt: rewrite.Receipt) -> int:
-    return sum(one.mentions for one in receipt.files if one.tier == "quarantine")
+def _told_beside(store: layout.Store, user: str, beside: set[str]) -> None:
+    """Put the id where no event is: in values of rollups, in a link, among those who wait."""
+    if "rollup" in beside:
+        values = [
+            ("plan", [user]),
+            ("target_type,target_id", ["user", user]),
+            ("plan,note", [None, f"by {user} today"]),
+        ]
+        records = tuple(Record("events", 2, dimension, counted.spelled(held)) for dimension, held in values)
+        period = Period("day", DAY_1, DAY_1, "UTC")
+        path = store.root / period.target
+        path.parent.mkdir(parents=True)
+        path.write_bytes(rollups.content(period, [Section("top", "d", 1, kit.NOW, records)]))
+    if "link" in beside:
+        link.link(store, "a device so dear", user, now=kit.NOW, by=f"by {user} today")
+    if "pending" in beside:
+        pending.await_erasure(store, [user], due=kit.NOW, mode="delete", now=kit.NOW)
+    if beside:
+        assert places(store.root, user) or user.isdigit()
+
+
+def _scrubbed(receipt: Receipt) -> int:
+    return sum(one.mentions for one in receipt.files if one.tier in ("quarantine", "rollups"))

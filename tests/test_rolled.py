@@ -137,7 +137,7 @@ LOG = [
     storekit.event("e6", ts="2026-03-27T10:00:00Z", user="u3", event_type="start", target_id="t1", target_type="t"),
     storekit.event("e7", ts="2026-03-30T10:00:00Z", user="u1", event_type="view", category="k"),
 ]
-STEPS = {"steps": ("start", "done"), "window": "7d"}
+STEPS = {"steps": ("start", "done", "view"), "window": "8d"}
 FUNNEL = Standing(
     "funnel",
     grains=("day", "week", "month"),
@@ -145,7 +145,7 @@ FUNNEL = Standing(
     key=("step", "event"),
     options=STEPS,
     grain_option="per",
-    onward=8,
+    onward=9,
 )
 DAY_1, DAY_2 = date(2026, 3, 23), date(2026, 3, 24)
 
@@ -350,7 +350,24 @@ def test_after_a_purge_the_users_of_a_range_are_known_while_its_own_days_are_the
     (told,) = answered(store, rollkit.scope_of(scope, first=EDGE, last=LAST), [("wau", {})])
     assert (told.source, told.summary["users"], told.definition["frozen"]) == ("both", 2, "to 2026-03-31")
     (lost,) = answered(store, rollkit.scope_of(scope, first=DAY_2, last=LAST), [("dau", {})])
-    assert (lost.summary["users"], lost.summary["peak"]) == (None, 2)
+    assert (lost.source, lost.summary["users"], lost.summary["peak"]) == ("rollups", None, 2)
+    later(store, ts="2026-03-30T11:00:00Z", user="u1")
+    (both,) = answered(store, rollkit.scope_of(scope, first=DAY_2, last=LAST), [("dau", {})])
+    assert (both.source, both.rows, both.summary["users"]) == ("both", lost.rows, None)
+
+
+def test_a_local_day_that_is_purged_in_part_is_counted_once(tmp_path):
+    store, scope = layout.create(tmp_path / "s"), scope_of("Europe/Berlin", NOW)
+    more = [storekit.event("f1", ts="2026-03-26T23:30:00Z", event_type="view", user="u5")]  # the 27th in Berlin
+    storekit.ingest(store, *LOG, *more, now=datetime(2026, 4, 1))
+    whole = rollkit.scope_of(scope, first=DAY_1, last=LAST)
+    tables = [("events", {}), ("usage", {})]
+    before = answered(store, whole, tables)
+    rollkit.purged(store, scope, EDGE)
+    events, usage = answered(store, whole, tables)
+    assert events.definition["frozen"] == "to 2026-03-27"
+    assert sorted(row[:2] for row in events.rows) == sorted(row[:2] for row in before[0].rows)
+    assert usage.summary["total_events"] == before[1].summary["total_events"] == len(LOG) + 1
 
 
 def test_days_that_are_purged_without_a_rollup_are_not_known(rolled):
@@ -360,6 +377,9 @@ def test_days_that_are_purged_without_a_rollup_are_not_known(rolled):
     (told,) = answered(store, rollkit.scope_of(scope, first=DAY_1 - DAY, last=DAY_2 + DAY), [("dau", {})])
     assert [users for _, users in told.rows] == [0, 1, None, 0]
     assert (told.summary["dau_avg"], told.summary["peak"]) == (None, None)
+    (store.rollups / "UTC" / "day" / f"{EDGE}.rollup").unlink()
+    (week,) = answered(store, rollkit.scope_of(scope, first=EDGE, last=EDGE + DAY), [("wau", {})])
+    assert [users for _, users in week.rows] == [None, 3]  # two of them, and who was there on purged days
 
 
 def test_where_nothing_is_rolled_up_purged_days_are_told_to_be_so(rolled):
@@ -382,14 +402,25 @@ def test_frozen_numbers_stay_when_the_plan_changes_and_it_is_told(rolled):
 
 def test_a_funnel_of_the_plan_is_told_of_purged_periods(rolled):
     store, scope = rolled
-    asked = [("funnel", {**STEPS, "per": "day"}), ("funnel", STEPS | {"window": "168h"})]
-    (daily, _), (_, day) = answered(store, scope, asked), answered(store, rollkit.scope_of(scope, last=DAY_1), asked)
+    first = rollkit.scope_of(scope, last=DAY_1)
+    asked = [("funnel", {**STEPS, "per": "day"}), ("funnel", STEPS | {"window": "192h"})]
+    (daily, _), (_, day) = answered(store, scope, asked), answered(store, first, asked)
     rollkit.purged(store, scope, EDGE, more=(FUNNEL,))
-    (told, whole), (_, one) = answered(store, scope, asked), answered(store, rollkit.scope_of(scope, last=DAY_1), asked)
+    (told, whole), (_, one) = answered(store, scope, asked), answered(store, first, asked)
+    assert [row[2] for row in day.rows] == [1, 1, 1]
     assert (told.rows, told.source, told.definition["frozen"]) == (daily.rows, "both", "to 2026-03-26")
-    assert (one.rows, one.summary, one.source) == (day.rows, day.summary, "rollups")
+    assert (one.rows, one.source) == (day.rows, "rollups")
+    assert one.summary == day.summary | {"median_s": None, "mean_s": None}
     assert (whole.source, whole.rows[0][2]) == ("events", 1)
     assert "days of the range are purged: who began then is not counted" in whole.notes
+
+
+@pytest.mark.parametrize("other", [{"window": "9d"}, {"cut": True}, {"order": "any"}, {"steps": ("start", "done")}])
+def test_another_funnel_is_not_told_by_that_of_the_plan(rolled, other):
+    store, scope = rolled
+    rollkit.purged(store, scope, EDGE, more=(FUNNEL,))
+    (told,) = answered(store, rollkit.scope_of(scope, last=DAY_1), [("funnel", STEPS | other)])
+    assert (told.source, told.summary["entered"]) == ("events", 0)
 
 
 # -- as one calls it ----------------------------------------------------------------------------------------------------

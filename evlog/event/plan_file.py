@@ -96,7 +96,6 @@ def _told(name: str, faults: list[Fault]) -> str:
 
 def _plan(table: Table) -> Plan:
     purposes = _purposes(table)
-    known = purposes or consent.PURPOSES
     plan = Plan(
         version=table.text("version"),
         id=table.one_of("id", ("required", "optional")) or "optional",
@@ -107,7 +106,7 @@ def _plan(table: Table) -> Plan:
         inactive=table.words("inactive"),
         errors=table.words("errors"),
         requests=table.words("requests"),
-        events={name: _event(inner, known) for name, inner in table.tables("events") if _named(inner, name)},
+        events={name: _event(inner, purposes) for name, inner in table.tables("events") if _named(inner, name)},
         pairs={name: _pair(inner) for name, inner in table.tables("pairs") if _named(inner, name)},
         funnels={name: _funnel(inner) for name, inner in table.tables("funnels") if _named(inner, name)},
         parts={name: _part(inner) for name, inner in table.tables("parts", as_written=True) if _named(inner, name)},
@@ -151,7 +150,7 @@ def _event(table: Table, purposes: tuple[str, ...]) -> EventRule:
                     if _named(inner, name)},
         additional=table.flag("additional", default=False),
         active=table.flag("active", default=True),
-        purpose=table.one_of("purpose", purposes),
+        purpose=table.one_of("purpose", purposes or consent.PURPOSES),
     )  # fmt: skip
     table.close()
     return rule

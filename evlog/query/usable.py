@@ -186,4 +186,4 @@ def _any_in(changes: Mapping[date, int], standing: Standing, period: Period, bat
     """Whether any partition that the numbers of a period depend on has a change after a commit."""
     begin, end = standing.reach(period)
     first, last = partitions(begin or period.first, end, period.tz)
-    return any(at > batch + 99 and day <= last and (begin is None or day >= first) for day, at in changes.items())
+    return any(at > batch and day <= last and (begin is None or day >= first) for day, at in changes.items())

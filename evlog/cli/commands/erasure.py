@@ -28,7 +28,7 @@ _DUE = Option("--due", help="Erase everybody whose period of grace has ended; fo
 _TIERS = ("events", "parquet", "quarantine", "links", "firsts")
 _RENAMED = ("events", "parquet", "links", "firsts")
 _COUNTS = frozenset({"removed", "renamed", "mentions"})
-_MOST = 5  # names that a note lists
+_MOST, _MANY = 5, 20  # names that a note lists, hashes that a person is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def delete(
     Every id that means the user now goes too, links and all; an id that others used as well is unlinked.
 
     With --anonymise the events stay, and each of these ids becomes a random one: counts, funnels and retention do not
-    change, and what became what is kept nowhere. Properties stay, but for mentions of the ids: who tells by them who it
-    was, should be deleted.
+    change, and what became what is kept nowhere. Properties stay, but for mentions of the ids: where they tell who it
+    was, delete instead.
 
     The answer is a receipt: each file that was rewritten with its checksums, and what a scan of all files found after.
     Exit 1: it found something.
@@ -195,7 +195,9 @@ def _told(call: "Call", store: "Store", receipts: "list[Receipt]", asked: _Asked
     rows = tuple(row for receipt in receipts for row in (_by_file if table else _by_user)(receipt, names))
     columns = tuple(Column(name, "count" if name in _COUNTS else "text") for name in names)
     summary = _summary(receipts, renames=renames)
-    if not table:
+    if table:
+        summary["subjects"] = _listed(summary["subjects"].split(", "), most=_MANY)
+    else:
         summary |= {
             "marked": [day for receipt in receipts for day in receipt.days],
             "people": [_person(receipt, user) for receipt in receipts for user in receipt.users],
@@ -291,6 +293,6 @@ def _proof(receipts: "list[Receipt]") -> str:
     return f"a scan of {scanned} files found {what}; a tombstone keeps new events of the user out"
 
 
-def _listed(names: list[str]) -> str:
-    more = [f"and {len(names) - _MOST} more"] if len(names) > _MOST else []
-    return ", ".join([*names[:_MOST], *more])
+def _listed(names: list[str], *, most: int = _MOST) -> str:
+    more = [f"and {len(names) - most:,} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])

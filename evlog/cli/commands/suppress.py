@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _ID = Argument(metavar="ID", help="A user id or an anonymous id, or - to read ids from stdin, one a line.")
 
 
-@command(example="evlog user suppress u_42\nevlog user suppress u_42 --lift", prints="table")
+@command(example="evlog user suppress u_42", prints="table")
 def suppress(
     call: "Call",
     *,
