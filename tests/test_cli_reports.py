@@ -317,10 +317,13 @@ def examples(table=COMMANDS):
 def test_the_example_of_every_command_works(evlog, tmp_path, monkeypatch, name, entry):
     (tmp_path / "events.ndjson").write_text(LOG)
     epilog = loaded(name, entry).epilog
-    [example] = [text.strip() for text in epilog[: epilog.index("Exit codes")].splitlines() if "evlog" in text]
-    words = shlex.split(example)[1:]
-    if "<" in words:
-        monkeypatch.setattr(sys, "stdin", (tmp_path / words[-1]).open())
-        words = words[:-2]
-    code, _, err = evlog(*words)
-    assert (code, "evlog: " in err) == (0, False), err
+    lines = [text.strip() for text in epilog[: epilog.index("Exit codes")].splitlines() if text.startswith("  evlog ")]
+    assert lines
+    for line in lines:
+        words = shlex.split(line)[1:]
+        if "<" in words:
+            monkeypatch.setattr(sys, "stdin", (tmp_path / words[-1]).open())
+            words = words[:-2]
+        code, _, err = evlog(*words)
+        failed = name == "check" and code == 1  # an answer too: the example expects more than this log holds
+        assert (code, "evlog: " in err) == (0, False) or failed, err

@@ -20,6 +20,7 @@ OTHER = {
     "flush_interval": ("1s", "2s", "0s"), "max_rejects": ("1", "2%", 3), "workers": ("1", "2", 3),
     "pii": ("allow", "reject", "truncate"), "pii_allow": (["a"], "b,c", ["d"]), "retention": ("1d", "2d", "3d"),
     "remember": (["a"], "b,c", ["d"]), "pseudonym_key": ("a", "b", "c"),
+    "rollups_retention": ("1y", "2y", "none"), "late_allowance": ("1d", "3d", "4d"),
     "check_last_days": ("1", "2", 3), "check_rejects": ("2%", "3%", 0.5), "check_nulls": ("2%", "none", "4%"),
     "check_duplicates": ("2%", "0.03", "none"), "check_wrong": ("0%", "2%", "4%"), "check_late": ("1%", "2%", "3%"),
     "check_lag": ("1m", "2h", "none"), "check_freshness": ("1h", "3d", "none"), "check_volume": ("2", "5.5", 4),

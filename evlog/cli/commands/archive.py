@@ -75,7 +75,7 @@ def group(name: str) -> Group:
 
 
 @command(
-    example="evlog archive --older-than 90d --to /mnt/archive\nevlog archive restore /mnt/archive --from 2026-01-01",
+    example="evlog archive --older-than 90d --to archive",
     exits=(1, 4),
     settings=leaving.SETTINGS,
     prints="table",
@@ -198,7 +198,7 @@ def _result(call: "Call", planned: "Plan", written: "Written | None", *, dry_run
     )
 
 
-@command(example="evlog archive restore /mnt/archive --from 2026-01-01 --to 2026-01-31", exits=(1, 4), prints="table")
+@command(example="evlog archive restore archive --from 2026-01-01 --to 2026-01-31", exits=(1, 4), prints="table")
 def restore(
     call: "Call",
     *,

@@ -26,7 +26,7 @@ _RANGED = ("days", "as_of")  # settings that bound the range; as flags they go w
 
 @command(
     example="evlog export --days 90 --format parquet --output events.parquet\n"
-    "evlog export --resume /var/lib/evlog/sent.json --into /srv/lake/events --format parquet\n"
+    "evlog export --resume sent.json --into lake --format parquet\n"
     "evlog export --report 'active --days 30' --format csv --output active.csv",
     exits=(1, 4),
     settings=("as_of", "tz", "pseudonym_key"),
