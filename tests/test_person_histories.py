@@ -142,7 +142,7 @@ def _told_beside(store: layout.Store, user: str, beside: set[str]) -> None:
         path.parent.mkdir(parents=True)
         path.write_bytes(rollups.content(period, [Section("top", "d", 1, kit.NOW, records)]))
     if "link" in beside:
-        link.link(store, "a device so dear", user, now=kit.NOW, by=f"by {user} today")
+        link.link(store, "a device so dear", user, now=kit.NOW, by="me")
     if "pending" in beside:
         pending.await_erasure(store, [user], due=kit.NOW, mode="delete", now=kit.NOW)
     if beside:

@@ -51,6 +51,7 @@ EVENTS = Standing(
 """The events of a period; how many of them have no user is what every report says beside its numbers."""
 
 _DAY = timedelta(days=1)
+_USERLESS = "SELECT count(*) FROM seen WHERE userless AND list_contains($days, day)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +177,20 @@ class _Run:
         return self.question.narrowed(after[0].first) if after else None
 
     def _userless_before(self, rest: Question | None) -> int:
-        """How many events of the days before the rest had no user, as far as sections tell."""
-        window = self.question.window.widened(self.wanted.unit) if self.wanted.widened else self.question.window
-        days = [day for day in window.days if self.gone and (rest is None or day < rest.window.first)]
-        held = self.question.rollups.held(EVENTS, self.question.rollups.periods("day", days))
-        return sum(int(without_user(section)) for section in held.sections.values())
+        """How many events of the days before the rest had no user, as far as sections or events tell."""
+        window, rollups = self.question.window, self.question.rollups
+        known = [one for one in self.gone if one.first in self.events.sections]
+        told = {day for one in known for day in window.widened(self.wanted.unit).days if one.first <= day <= one.last}
+        asked = window.widened(self.wanted.unit) if self.wanted.widened else window
+        before = [
+            day for day in asked.days if self.gone and (rest is None or day < rest.window.first) and day not in told
+        ]
+        days = rollups.periods("day", before)
+        held = rollups.held(EVENTS, days)
+        there = [one.first for one in days if one.first not in held.sections and not rollups.is_frozen(EVENTS, one)]
+        counted = self.question.rows(_USERLESS, {"days": there}, reach=Reach(there[0], there[-1])) if there else [(0,)]
+        sections = [*(self.events.sections[one.first] for one in known), *held.sections.values()]
+        return int(counted[0][0]) + sum(int(without_user(section)) for section in sections)
 
     def _row(self, period: Period) -> tuple[Any, ...]:
         if period.first in self.blank:
