@@ -57,7 +57,18 @@ def texts(root: Path) -> dict[str, list[str]]:
         elif readable(name):
             parsed = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
             for one in parsed:
-                for ours in ("seq", "batch", "length", "offset", "ts", "received_at", "at", "due", "computed_at", "first"):
+                for ours in (
+                    "seq",
+                    "batch",
+                    "length",
+                    "offset",
+                    "ts",
+                    "received_at",
+                    "at",
+                    "due",
+                    "computed_at",
+                    "first",
+                ):
                     one.pop(ours, None)
             found[name] = strings(parsed) + [
                 base64.b64decode(one["raw_base64"]).decode(errors="replace") for one in parsed if "raw_base64" in one
@@ -82,9 +93,4 @@ def places(root: Path, user: str) -> list[tuple[str, str]]:
     whole = rf"\A{re.escape(user)}\Z" if user.isdigit() else rf"(?<![\w-]){re.escape(user)}(?![\w-])"
     pattern = re.compile(re.escape(user) if long else whole)
     found = texts(root).items()
-    return [
-        (name, text)
-        for name, said in found
-        for text in said
-        if pattern.search(text) and (long or readable(name))
-    ]
+    return [(name, text) for name, said in found for text in said if pattern.search(text) and (long or readable(name))]

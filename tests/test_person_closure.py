@@ -148,6 +148,18 @@ def test_export_prints_the_events_of_every_id(store: layout.Store) -> None:
     assert [row[0] for row in export.export(store, D2).rows] == ["3"]
 
 
+def test_a_user_whose_id_was_once_a_device_keeps_their_own_links(tmp_path: Path) -> None:
+    made = layout.create(tmp_path / "s")
+    kit.ingest(
+        made, event("1", DAY_1, BOB, event_type="$create_alias", properties={"alias": "bob_at_work"}),
+        event("2", DAY_2, ANN, anonymous_id=BOB), event("3", DAY_2, "bob_at_work"),
+    )  # fmt: skip
+    assert closure.of(made, ANN).devices == ()
+    assert erase(made, ANN).unlinked == 0
+    assert closure.of(made, "bob_at_work").person == BOB
+    assert links.files(made) == []
+
+
 # -- random histories -------------------------------------------------------------------------------------------------
 
 IDS = ("person-aa", "person-bb", "person-cc", "gadget-11", "gadget-22", "gadget-33")

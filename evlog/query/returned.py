@@ -37,7 +37,7 @@ RETURNS = Standing(
     grain_option="period",
     back=EVER,
 )
-_NOBODY = {"size": 0, "retained": 0}
+_NOBODY: dict[str, float | None] = {"size": 0, "retained": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def told(question: Question, unit: Unit, ages: int) -> Sheet | None:
     if periods[-1].last > question.window.last or not (held.whole and events.whole and rolled.any_partition(question)):
         return None
     question.fit(Reach(None, question.window.last))
-    numbers = _numbers(held) | {one.first: dict.fromkeys(map(str, range(AGES)), _NOBODY) for one in blank}
+    numbers = _numbers(held) | _of_nobody(blank)
     rows = []
     for place, period in enumerate(periods):
         size = _people(numbers, place, 0, "size", periods) or 0
@@ -78,12 +78,11 @@ def filled(question: Question, unit: Unit, sheet: Sheet) -> Sheet:
     if not held.frozen:
         return sheet
     frozen = {first: one for first, one in held.sections.items() if first in held.frozen}
-    numbers = _numbers(held)
+    first = question.rollups.first_kept(RETURNS, unit)
+    blank = [one for one in held.periods if first is not None and one.last < first]
+    numbers = _numbers(held) | _of_nobody(blank)
     rows = [_filled(row, place, periods, numbers) for place, row in enumerate(sheet.rows)]
-    before = [day for day in question.window.days if day <= max(held.frozen)]
-    days = question.rollups.held(EVENTS, question.rollups.periods("day", before))
-    gone = [one for first, one in days.sections.items() if first in days.frozen]
-    userless = sheet.read[1] + sum(int(rolled.without_user(one)) for one in gone)
+    userless = rolled.userless(question, question.window.days)
     return Sheet(rows, (sheet.read[0], userless), _said(held, "both" if frozen else "events"))
 
 
@@ -95,6 +94,11 @@ def _held(question: Question, unit: Unit) -> tuple[tuple[Period, ...], Held]:
 
 def _numbers(held: Held) -> dict[date, Mapping[str, Mapping[str, float | None]]]:
     return {first: _by_age(section) for first, section in held.sections.items()}
+
+
+def _of_nobody(periods: Sequence[Period]) -> dict[date, Mapping[str, Mapping[str, float | None]]]:
+    """The numbers of periods before anything happened."""
+    return {one.first: dict.fromkeys(map(str, range(AGES)), _NOBODY) for one in periods}
 
 
 def _by_age(section: Section) -> Mapping[str, Mapping[str, float | None]]:

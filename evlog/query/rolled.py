@@ -178,19 +178,16 @@ class _Run:
 
     def _userless_before(self, rest: Question | None) -> int:
         """How many events of the days before the rest had no user, as far as sections or events tell."""
-        window, rollups = self.question.window, self.question.rollups
+        window = self.question.window
         known = [one for one in self.gone if one.first in self.events.sections]
         told = {day for one in known for day in window.widened(self.wanted.unit).days if one.first <= day <= one.last}
         asked = window.widened(self.wanted.unit) if self.wanted.widened else window
         before = [
             day for day in asked.days if self.gone and (rest is None or day < rest.window.first) and day not in told
         ]
-        days = rollups.periods("day", before)
-        held = rollups.held(EVENTS, days)
-        there = [one.first for one in days if one.first not in held.sections and not rollups.is_frozen(EVENTS, one)]
-        counted = self.question.rows(_USERLESS, {"days": there}, reach=Reach(there[0], there[-1])) if there else [(0,)]
-        sections = [*(self.events.sections[one.first] for one in known), *held.sections.values()]
-        return int(counted[0][0]) + sum(int(without_user(section)) for section in sections)
+        return userless(self.question, before) + sum(
+            int(without_user(self.events.sections[one.first])) for one in known
+        )
 
     def _row(self, period: Period) -> tuple[Any, ...]:
         if period.first in self.blank:
@@ -317,6 +314,16 @@ def types(question: Question) -> set[str]:
     return {
         kept.keys(EVENTS, one)[0] for section in rollups.kept(EVENTS, "month") for one in kept.table(EVENTS, section)
     }
+
+
+def userless(question: Question, days: Sequence[date]) -> int:
+    """How many events of these days had no user: as sections tell, or as events do where they are there."""
+    rollups = question.rollups
+    asked = rollups.periods("day", days)
+    held = rollups.held(EVENTS, asked)
+    there = [one.first for one in asked if one.first not in held.sections and not rollups.is_frozen(EVENTS, one)]
+    counted = question.rows(_USERLESS, {"days": there}, reach=Reach(there[0], there[-1])) if there else [(0,)]
+    return int(counted[0][0]) + sum(int(without_user(section)) for section in held.sections.values())
 
 
 def without_user(section: Section) -> float:
