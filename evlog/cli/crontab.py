@@ -31,6 +31,8 @@ JOBS = (
     Job("compact", "45 3 * * *", "*-*-* 03:45:00 UTC", ("compact", "--wait", "2h"), "turns closed days into Parquet"),
     Job("purge", "15 4 * * 0", "Sun *-*-* 04:15:00 UTC", ("purge", "--wait", "2h"),
         "removes days that are older than [retention] raw in evlog.toml says (90d)"),
+    Job("erase", "45 4 * * *", "*-*-* 04:45:00 UTC", ("user", "delete", "--due", "--wait", "2h"),
+        "carries out the erasures that evlog user delete ID --after 30d has put off"),
     Job("check", "5 * * * *", "*-*-* *:05:00 UTC", ("check",), "says when the numbers cannot be trusted", silent=True),
 )  # fmt: skip
 
