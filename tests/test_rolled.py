@@ -110,7 +110,7 @@ def store(tmp_path):
     return layout.create(tmp_path / "s")
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_rollups_answer_as_events_do_also_after_late_events(tmp_path_factory, data):
     tz = data.draw(st.sampled_from(ZONES))

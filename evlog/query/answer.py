@@ -219,7 +219,7 @@ def _purged(question: Question, told: Told, notes: Sequence[str]) -> Iterator[st
     """A note where days of the range are purged, and nothing else says so."""
     window = question.window
     said = told.frozen or told.notes or any("purged" in note for note in notes)
-    if not said and question.rollups.gone(*partitions(window.first, window.last, window.tz)):
+    if not said and question.rollups.gone(partitions(window.first, window.last, window.tz)[0]):
         yield "days of the range are purged: they count as empty"
 
 

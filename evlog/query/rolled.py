@@ -309,7 +309,7 @@ def _is_told(periods: Sequence[Period], helds: Sequence[Held]) -> bool:
 def types(question: Question) -> set[str]:
     """The event types that sections know of, where days are purged: events do not name them any more."""
     rollups = question.rollups
-    if not (rollups.asked and rollups.gone(date.min, date.max)):
+    if not (rollups.asked and rollups.gone(date.min)):
         return set()
     return {
         kept.keys(EVENTS, one)[0] for section in rollups.kept(EVENTS, "month") for one in kept.table(EVENTS, section)

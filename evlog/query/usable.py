@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from evlog.window import Unit
 
 _DAY = timedelta(days=1)
-_FAR = 400_000
-"""Days that no store reaches back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +64,12 @@ class Rollups:
         """Whether the question is one that rollups can answer."""
         return self.question.with_rollups and is_plain(self.question.scope)
 
-    def gone(self, first: date, last: date) -> bool:
-        """Whether any of these partitions was purged, and did not come back."""
+    def gone(self, first: date) -> bool:
+        """Whether the partition was purged, as all before it: what came back of it changes no number."""
         if self._stones is None:
             self._stones = tombstones.load(self.question.store)
         before = self._stones.purged_before
-        if before is None or first >= before:
-            return False
-        first = max(first, before - timedelta(days=_FAR))
-        count = (min(last, before - _DAY) - first).days + 1
-        return not self._stones.restored or any(
-            (first + n * _DAY).isoformat() not in self._stones.restored for n in range(count)
-        )
+        return before is not None and first < before
 
     def periods(self, unit: Unit, begins: Iterable[date]) -> tuple[Period, ...]:
         """The periods that begin on these days."""
@@ -102,12 +94,12 @@ class Rollups:
 
     def is_frozen(self, standing: Standing, period: Period) -> bool:
         """Whether only a section can tell the numbers of a period."""
-        return self.gone(*standing.needed(period, self.question.window.week_start))
+        return self.gone(standing.needed(period, self.question.window.week_start)[0])
 
     def before_all(self, period: Period) -> bool:
         """Whether a period was over before anything happened, as far as the store ever knew."""
         days, last = self.question.snapshot.days, partitions(period.first, period.last, period.tz)[1]
-        return bool(days) and last < days[0] and not self.gone(date.min, date.max)
+        return bool(days) and last < days[0] and not self.gone(date.min)
 
     def first_kept(self, standing: Standing, unit: Unit) -> date | None:
         """The first day of the earliest period of the zone that a section tells; None where there is none."""
