@@ -219,6 +219,10 @@ def _told() -> Iterator[None]:
         raise OutOfMemory("the question needs more memory than it may use") from error
     except duckdb.Error as error:
         raise EngineError(_first_line(error)) from error
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":  # what Ctrl-C becomes where it meets the engine
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _first_line(error: Exception) -> str:

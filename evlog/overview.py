@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from evlog import reports
 from evlog.engine import USUAL
-from evlog.errors import UsageError
 from evlog.query import overview as asked
 from evlog.query.ask import Reach, ask
 from evlog.query.result import Column, Result
@@ -75,7 +74,7 @@ def overview(
 ) -> Overview:
     """The dashboard of one snapshot; `since` is when somebody looked last, `funnel` one that the plan names."""
     gathered: Any = partial(_gathered, since=since, funnel=funnel)
-    return cast("Overview", ask(store, scope, gathered, limits=limits))
+    return cast("Overview", ask(store, scope, gathered, limits=limits, rollups=False))
 
 
 def _gathered(question: Question, *, since: datetime, funnel: tuple[str, Funnel] | None) -> Overview:
@@ -152,9 +151,8 @@ class _Dropped:
 def _dropoff(question: Question) -> _Dropped:
     from evlog.reports import dropoff
 
-    try:
-        found = dropoff.report(question)
-    except UsageError:
+    found = dropoff.report(question)
+    if not found.params["pairs"]:
         return _Dropped(None, absent="no pairs of start and completion: name them in the plan as [pairs.NAME]")
     return _Dropped(found, asked.parts(question), asked.pairs(question))
 

@@ -16,6 +16,7 @@ from storekit import DAY_1, DAY_2, DAY_3, NOW, event
 
 from evlog import purge, reports
 from evlog.errors import StoreDamaged
+from evlog.purge import memory as remembering
 from evlog.query.ask import ask
 from evlog.store import firsts, journal, layout, locks, tombstones
 from evlog.store.layout import FIRSTS
@@ -168,14 +169,14 @@ def test_erasure_takes_the_memory_along(store: layout.Store) -> None:
 def test_what_comes_in_while_a_purge_looks_is_remembered_too(
     store: layout.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, ran = purge._Memory.take, []
+    real, ran = remembering.Memory.take, []
 
     def took(self: Any, seen: Any) -> None:
         real(self, seen)
         if not ran:
             ran.append(kit.ingest(store, event("late", DAY_1, "max")))
 
-    monkeypatch.setattr(purge._Memory, "take", took)
+    monkeypatch.setattr(remembering.Memory, "take", took)
     purge.apply(store, DAY_2)
     assert len(memory(store)) == 4
     kit.sound(store)

@@ -48,7 +48,7 @@ CRON_TZ=UTC
 """
 _MORE = """
 # Take events in; what is stored already is left out, so files may still be growing. It counts as duplicates:
-# say [check] duplicates = "none" in evlog.toml.
+# say [check] duplicates = "none" and lag = "15m" in evlog.toml.
 # */10 * * * *  umask 077; {evlog} ingest /var/log/app/events > /dev/null
 # Send each event once, as files that any engine reads.
 # 30 4 * * *  umask 077; {evlog} export --resume {home}/sent.json --into /srv/lake/events --format parquet

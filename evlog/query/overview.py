@@ -22,7 +22,7 @@ SELECT count(DISTINCT person) FILTER (ts >= $until - INTERVAL 5 MINUTES) AS five
 FROM   seen
 WHERE  active AND ts >= $until - INTERVAL 30 MINUTES
 """
-_IN_RANGE = "SELECT CAST(coalesce(sum(events) FILTER (in_range), 0) AS BIGINT) FROM base"
+_IN_RANGE = "SELECT count(*) FROM seen WHERE in_range"
 
 _ALL_TIME = """
 SELECT   event_type, person,
@@ -86,8 +86,8 @@ def now(question: Question) -> tuple[int, int]:
 
 
 def in_range(question: Question) -> int:
-    """The events of the window, from table `base` of a report that kept it."""
-    return int(question.engine.rows(_IN_RANGE)[0][0])
+    """The events of the window."""
+    return int(question.rows(_IN_RANGE)[0][0])
 
 
 def news(question: Question, since: datetime) -> News:

@@ -142,6 +142,8 @@ def report(
         for row in _compared(list(group), chosen)
     ]
     kept = answer.large_enough(question, found, users=2)
+    if len(kept) < len(found) or withheld:
+        suspicion = None  # by it, and the number of all users, a variant that is withheld could be told
     unlikely = suspicion is not None and suspicion < SUSPECT
     return answer.result(
         question,

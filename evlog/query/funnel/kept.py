@@ -65,7 +65,8 @@ def _together(
     rows: list[Row] = []
     for one in held.periods:
         head = ("", one.first) if asked.per else ("",)
-        section = held.sections.get(one.first)
+        whole = question.window.first <= one.first and one.last <= question.window.last
+        section = held.sections.get(one.first) if whole else None
         rows += _rows(asked, head, held.standing, section) if section is not None else _unknown(asked, head)
     after = [one.first for one in periods if one.first > held.periods[-1].first]
     userless = sum(
