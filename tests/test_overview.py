@@ -303,6 +303,13 @@ def test_machines_get_one_document_and_the_same_bytes(evlog, tmp_path):
     assert not (tmp_path / "state").exists()
 
 
+def test_rollups_change_nothing_of_it(evlog):
+    before = evlog("overview", "--format", "json")
+    assert before[0] == 0
+    assert evlog("rollup", "--quiet")[0] == 0
+    assert evlog("overview", "--format", "json") == before
+
+
 def test_only_a_look_at_a_terminal_is_remembered(evlog, tmp_path, terminal):
     assert "NEW  since 2026-03-09 12:00\n" in evlog("overview")[1]
     (mark,) = (tmp_path / "state" / "evlog" / "looks").iterdir()
