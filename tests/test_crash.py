@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TORTURE = os.environ.get("EVLOG_TORTURE") == "1"
-KILL_SHARE, FAIL_SHARE = (1, 1) if TORTURE else (29, 67)  # one point in so many
+KILL_SHARE, FAIL_SHARE = (1, 1) if TORTURE else (43, 97)  # one point in so many
 COLUMNS = "event_id, ts, event_type, user_id, properties"
 USER = "alice_the_erased"
 

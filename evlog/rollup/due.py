@@ -111,7 +111,7 @@ class Now:
         return self.leaving is None and not self._is_frozen(QUALITY, period, self.purged)
 
     def _is_frozen(self, standing: Standing, period: Period, purged: Purged) -> bool:
-        return purged.any(*standing.needed(period, self.scope.window.week_start))
+        return purged.any(standing.needed(period, self.scope.window.week_start)[0])
 
     def _why(self, standing: Standing, period: Period, head: Head | None, meant: str) -> str | None:
         """Why a section must be made anew; None if it stands."""

@@ -24,17 +24,14 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """Which partitions are purged: those before a day, but for those that an archive brought back."""
+    """Which partitions are purged: those before a day. What an archive brought back of them changes no number."""
 
     before: date | None = None
-    restored: frozenset[str] = frozenset()  # ISO dates
+    restored: frozenset[str] = frozenset()  # ISO dates: their events came with the day, not late
 
-    def any(self, first: date, last: date) -> bool:
-        """Whether any of the partitions from the first to the last is purged."""
-        if self.before is None or first >= self.before:
-            return False
-        count = (min(last, self.before - _DAY) - first).days + 1
-        return any((first + n * _DAY).isoformat() not in self.restored for n in range(count))
+    def any(self, first: date) -> bool:
+        """Whether any of the partitions from the first on is purged."""
+        return self.before is not None and first < self.before
 
 
 def covering(grain: Grain, first: date, last: date, window: Window) -> Iterator[Period]:
@@ -72,6 +69,6 @@ def over(standing: Standing, period: Period) -> datetime:
 
 def state(period: Period, window: Window, *, late: timedelta, purged: Purged) -> State:
     """How the numbers of a period stand that look at nothing but its own days."""
-    if purged.any(*partitions(period.first, period.last, period.tz)):
+    if purged.any(partitions(period.first, period.last, period.tz)[0]):
         return "frozen"
     return "final" if midnight(period.last + _DAY, period.tz) + late <= window.as_of else "provisional"
