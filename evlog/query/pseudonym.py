@@ -60,7 +60,7 @@ def pseudonymised(result: Result, key: Key) -> Result:
         columns=columns,
         rows=rows,
         params=_params(result.params, key, texts),
-        definition={**result.definition, "pseudonyms": names or "no column holds ids"},
+        definition={**result.definition, "pseudonyms": names or "no column is known to hold ids"},
     )
 
 
