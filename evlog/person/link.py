@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evlog.errors import EvlogError, UsageError
 from evlog.person import closure
-from evlog.query.identity import NOBODY, Identity
+from evlog.person.named import vet
 from evlog.store import audit, journal, links, locks, tombstones
 from evlog.store.links import Said
 from evlog.store.snapshot import StoreBusy
@@ -16,12 +15,12 @@ from evlog.store.snapshot import StoreBusy
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from evlog.query.identity import Identity
     from evlog.store.layout import Store
     from evlog.store.tombstones import Tombstones
 
 _TRIES = 20
-_LONGEST = 256  # bytes of an id, as ingest has it
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_USAGE = "evlog user link ANON ID"
 
 
 class Circle(EvlogError):
@@ -58,7 +57,7 @@ def link(store: Store, source: str, target: str, *, now: datetime, by: str = "")
     chain of links, does not do: it may change, and what a person said must stand then.
     """
     for one in (source, target):
-        _vet(one)
+        vet(one, usage=_USAGE)
     if source == target:
         raise UsageError(f"{source} cannot be linked to itself")
 
@@ -81,7 +80,7 @@ def link(store: Store, source: str, target: str, *, now: datetime, by: str = "")
 
 def unlink(store: Store, source: str, *, now: datetime, by: str = "") -> Told:
     """Take back all that was said of the id `source` up to now; nothing is written where it means nobody else."""
-    _vet(source)
+    vet(source, usage=_USAGE)
     for _ in range(_TRIES):
         batch, linked = closure.asked(store, lambda identity: (identity.snapshot.batch, identity.is_linked(source)))
         if not linked:
@@ -89,17 +88,6 @@ def unlink(store: Store, source: str, *, now: datetime, by: str = "") -> Told:
         if _said(store, Said(source, None, now, by), since=batch):
             return Told(source, None, changed=True)
     raise StoreBusy(f"the links of {store.root} kept changing")
-
-
-def _vet(one: str) -> None:
-    """Return if `one` can be the id of somebody."""
-    if not one.strip():
-        raise UsageError("an id is empty", hint="name it: evlog user link ANON ID")
-    if one.lower() in NOBODY:
-        raise UsageError(f"{one!r} means nobody, as a user id", hint="name the id of one person")
-    raw = one.encode(errors="replace")
-    if len(raw) > _LONGEST or raw.decode() != one or _CONTROL.search(one):
-        raise UsageError("an id has at most 256 bytes and no control characters", hint="name it as its events do")
 
 
 def _said(store: Store, line: Said, *, since: int) -> bool:

@@ -6,15 +6,13 @@ batch that is on its way meanwhile finds them changed, and is parsed again.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from evlog.errors import UsageError
 from evlog.event.times import canonical
 from evlog.person import closure
-from evlog.query.identity import NOBODY
+from evlog.person.named import vet
 from evlog.store import audit, journal, locks, tombstones
 from evlog.store.suppressed import EVERYTHING, Suppressed, Word, grouped
 
@@ -30,8 +28,7 @@ WHAT, LIFT = "user suppress", "user suppress --lift"
 
 _TICK = timedelta(microseconds=1)
 _AT = "%Y-%m-%dT%H:%M:%S.%fZ"
-_LONGEST = 256  # bytes of an id, as ingest has it
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_USAGE = "evlog user suppress ID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ def suppress(store: Store, named: Iterable[str], *, now: datetime, by: str = "",
     """
     ids = list(dict.fromkeys(named))
     for one in ids:
-        _vet(one)
+        vet(one, usage=_USAGE)
     with journal.staging(store) as staged:
         seen, whole = journal.newest(store), closure.of_each(store, ids)
         with locks.commit(store):
@@ -126,14 +123,3 @@ def _told(known: Tombstones, whole: Closure, new: Suppressed) -> Told:
     suppressed = word is not None and word.refused
     since = datetime.strptime(word.at, _AT) if word is not None and suppressed else None  # noqa: DTZ007 - naive UTC
     return Told(root, suppressed, len(whole.ids) + len(whole.shared), since, now != known.suppressed)
-
-
-def _vet(one: str) -> None:
-    """Return if `one` can be the id of somebody."""
-    if not one.strip():
-        raise UsageError("an id is empty", hint="name it: evlog user suppress ID")
-    if one.lower() in NOBODY:
-        raise UsageError(f"{one!r} means nobody, as a user id", hint="name the id of one person")
-    raw = one.encode(errors="replace")
-    if len(raw) > _LONGEST or raw.decode() != one or _CONTROL.search(one):
-        raise UsageError("an id has at most 256 bytes and no control characters", hint="name it as its events do")
