@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evlog.errors import EvlogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -91,6 +91,18 @@ def connect(limits: Limits = USUAL) -> Iterator[Engine]:
         connection.close()
 
 
+_MADE = """
+SELECT   'TABLE' AS kind, table_name AS name
+FROM     duckdb_tables()
+WHERE    temporary
+UNION ALL
+SELECT   'VIEW', view_name
+FROM     duckdb_views()
+WHERE    temporary AND NOT internal
+ORDER BY kind DESC, name
+"""
+
+
 class Engine:
     """A connection: static SQL with named parameters in, tuples or arrays out."""
 
@@ -107,6 +119,15 @@ class Engine:
         with _told():
             found: list[tuple[Any, ...]] = self._connection.execute(sql, dict(params or {})).fetchall()
             return found
+
+    def made(self) -> list[tuple[str, str]]:
+        """Kind and name of every temporary table and view there is; views first, since they look at tables."""
+        return [(str(kind), str(name)) for kind, name in self.rows(_MADE)]
+
+    def drop(self, made: Iterable[tuple[str, str]]) -> None:
+        """Drop temporary tables and views that `made` named."""
+        for kind, name in made:
+            self.run(f'DROP {kind} "{name}"')
 
     def table(self, sql: str, params: Mapping[str, Any] | None = None) -> Table:
         """The rows of the answer with the names and types of their columns."""

@@ -29,16 +29,6 @@ _MEASURES = ("items_count", "duration_ms")
 _COUNTABLE = 16 << 20  # bytes of quarantine that are read to be counted
 
 _ANYTHING = "SELECT 1 FROM seen LIMIT 1"
-_TABLES = """
-SELECT   'TABLE' AS kind, table_name AS name
-FROM     duckdb_tables()
-WHERE    temporary
-UNION ALL
-SELECT   'VIEW', view_name
-FROM     duckdb_views()
-WHERE    temporary AND NOT internal
-ORDER BY kind DESC, name
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +71,13 @@ def _gathered(question: Question, *, since: datetime, funnel: tuple[str, Funnel]
     """Ask each section in turn; the tables that it keeps go with it, but for those of identity, which are read once."""
     scope = question.scope
     question.rows(_ANYTHING, reach=Reach(None, None))
-    kept = frozenset(question.engine.rows(_TABLES))
+    kept = frozenset(question.engine.made())
 
     def put(read: Callable[[Question], Any]) -> Any:
         try:
             return read(question)
         finally:
-            for kind, name in question.engine.rows(_TABLES):
-                if (kind, name) not in kept:
-                    question.engine.run(f'DROP {kind} "{name}"')
+            question.engine.drop(one for one in question.engine.made() if one not in kept)
 
     active, held, now = put(_active)
     dropped = put(_dropoff)

@@ -35,18 +35,6 @@ if TYPE_CHECKING:
 
 _WHO = {"told", "aliases", "lines", "linked", "claims", "standing", "named", "ends", "users"}
 """The tables of query/identity.py: who is who is settled once for all questions."""
-_TABLES = """
-SELECT   'TABLE' AS kind, table_name AS name
-FROM     duckdb_tables()
-WHERE    temporary
-UNION ALL
-SELECT   'VIEW', view_name
-FROM     duckdb_views()
-WHERE    temporary AND NOT internal
-ORDER BY kind DESC, name
-"""
-
-
 _TYPES = "SELECT DISTINCT event_type FROM seen ORDER BY event_type"
 
 
@@ -145,9 +133,7 @@ class Counter:
         return quality.records(question, self.refused.reasons.get(day, {}))
 
     def _clear(self) -> None:
-        for kind, name in self.engine.rows(_TABLES):
-            if name not in _WHO:
-                self.engine.run(f'DROP {kind} "{name}"')
+        self.engine.drop((kind, name) for kind, name in self.engine.made() if name not in _WHO)
 
 
 def _of_tables(standing: Standing, told: Result, run: Sequence[Period]) -> dict[date, tuple[Record, ...]]:
