@@ -29,7 +29,7 @@ lint: $(READY)   ## ruff, mypy, import-linter
 check: lint test ## everything CI runs
 
 torture: $(READY) ## every fault at every point (an hour or so); what cannot run here is counted
-	EVLOG_TORTURE=1 $(BIN)/python -m pytest -s tests/test_crash.py tests/test_store_readers.py
+	EVLOG_TORTURE=1 $(BIN)/python -m pytest -s tests/torture
 
 bench: $(READY)  ## measure against the peers (SIZE=small for a quick look)
 	$(BIN)/python tests/benchmarks/run.py --size $(or $(SIZE),full)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
 from datetime import date, datetime
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,23 +195,3 @@ def process(
 def acked(done: subprocess.CompletedProcess[bytes]) -> int:
     """How many acknowledgements a process gave."""
     return done.stdout.count(b"acked")
-
-
-@cache
-def can_trace() -> bool:
-    """Whether strace is here and may do its work."""
-    if shutil.which("strace") is None:
-        return False
-    probe = [
-        "strace",
-        "-f",
-        "-qq",
-        "-e",
-        "trace=write",
-        "-e",
-        "inject=write:signal=KILL:when=1",
-        sys.executable,
-        "-c",
-        "print(1)",
-    ]
-    return subprocess.run(probe, capture_output=True, check=False).returncode not in (0, 1)

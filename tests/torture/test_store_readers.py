@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import storekit as kit
+import torture
 from storekit import DAY_1, DAY_2, event
 
 from evlog import engine
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 USER = "alice_the_erased"
 SIZE = 6
-BATCHES, SNAPSHOTS = (150, 1000) if os.environ.get("EVLOG_TORTURE") == "1" else (15, 60)
+BATCHES, SNAPSHOTS = torture.much(150, 15), torture.much(1000, 60)
 
 
 @pytest.fixture
@@ -284,4 +285,4 @@ class _Strangers(threading.Thread):
         return {path.stat().st_ino for path in (self.root / "parquet").glob("*/*.parquet")}
 
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent.parent

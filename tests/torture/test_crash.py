@@ -7,7 +7,6 @@ tests, all of them with EVLOG_TORTURE=1.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import storekit as kit
+import torture
 from storekit import DAY_1, DAY_2, DAY_3, event
 from tracelint import CHANGING, lint, read
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-TORTURE = os.environ.get("EVLOG_TORTURE") == "1"
-KILL_SHARE, FAIL_SHARE = (1, 1) if TORTURE else (43, 97)  # one point in so many
+KILL_SHARE, FAIL_SHARE = 43, 97  # one point in so many
 COLUMNS = "event_id, ts, event_type, user_id, properties"
 USER = "alice_the_erased"
 
@@ -138,10 +137,6 @@ def _points(scenario: Scenario, home: Path) -> list[tuple[str, int]]:
     return [(name, number) for name in sorted(counts) for number in range(1, counts[name] + 1)]
 
 
-def _share(points: list[tuple[str, int]], share: int, salt: str) -> list[tuple[str, int]]:
-    return points[len(salt) % share :: share]
-
-
 def _legal(scenario: Scenario, root: Path, least: int) -> None:
     """Assert that what a reader sees is one of the allowed states, and not one before what was acknowledged."""
     assert kit.doubles(kit.outside(root)) == []
@@ -166,7 +161,7 @@ def _converges(scenario: Scenario, root: Path) -> None:
 def test_killed_at_any_system_call(scenarios: dict[str, Scenario], name: str, tmp_path: Path) -> None:
     scenario = scenarios[name]
     _needs_strace("kill", name)
-    points = _share(_points(scenario, tmp_path), KILL_SHARE, name)
+    points = torture.share(_points(scenario, tmp_path), KILL_SHARE, name)
     for call, number in points:
         store = shutil.copytree(scenario.base, tmp_path / f"{call}-{number}")
         inject = f"inject={call}:signal=KILL:when={number}"
@@ -188,7 +183,7 @@ def test_a_disk_that_fails_at_any_system_call(scenarios: dict[str, Scenario], na
     scenario = scenarios[name]
     _needs_strace("fail", name)
     wanted = [(error, *point) for point in _points(scenario, tmp_path) for error in ("EIO", "ENOSPC")]
-    points = wanted[len(name) % FAIL_SHARE :: FAIL_SHARE]
+    points = torture.share(wanted, FAIL_SHARE, name)
     told = 0
     for error, call, number in points:
         store = shutil.copytree(scenario.base, tmp_path / f"{error}-{call}-{number}")
@@ -210,7 +205,7 @@ def test_a_disk_that_fails_at_any_system_call(scenarios: dict[str, Scenario], na
 
 
 def _needs_strace(suite: str, name: str) -> None:
-    if not kit.can_trace():
+    if not torture.can_trace():
         print(f"\n{suite} {name}: skipped, strace is missing or forbidden here")
         pytest.skip("needs strace, and leave to use it")
 
