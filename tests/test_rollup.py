@@ -412,7 +412,7 @@ def test_all_tables_of_who_is_who_outlive_a_question(strangers: Store) -> None:
         from evlog.store import links
 
         Identity(connection, seen, links.seen(strangers, seen.batch) or [], until=datetime(2027, 1, 1)).whole()
-        assert {name for _, name in connection.rows(count._TABLES)} == count._WHO
+        assert {name for _, name in connection.made()} == count._WHO
 
 
 # -- what a purge leaves -------------------------------------------------------------------------------------------------
