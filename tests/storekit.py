@@ -36,7 +36,7 @@ RULES = Rules(plan=Plan.open())
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # what is not about durability need not wait for a disk
 ONE_PROCESS = Options(workers=1)
 DAY_1, DAY_2, DAY_3 = date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 7)
-SCOPE = Scope(Window(DAY_1, DAY_3, NOW, NOW.date()))
+SCOPE = Scope(Window(DAY_1, DAY_3, datetime(2026, 1, 8, 12), date(2026, 1, 8)))  # few days to roll up
 
 
 def event(name: str, day: date = DAY_1, user: str | None = "bob", **more: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,15 +17,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> layout.Store:
-    made = layout.create(tmp_path / "s")
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = layout.create(tmp_path_factory.mktemp("base") / "s")
     kit.ingest(made, event("1"), event("2", n=1.5), event("3", DAY_2), b"{bad")
     kit.here(made.root, "compact", str(DAY_2))
     kit.ingest(made, event("4"), event("5"))
     kit.here(made.root, "rollup")
     kit.here(made.root, "link", "a device", "bob")
-    return made
+    kit.sound(made)
+    return made.root
+
+
+@pytest.fixture
+def store(base: Path, tmp_path: Path) -> layout.Store:
+    return layout.open_store(shutil.copytree(base, tmp_path / "s"))
 
 
 def segment(store: layout.Store) -> Path:
@@ -103,7 +110,6 @@ DAMAGE: dict[str, tuple[Callable[[layout.Store], object], str]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_found(store: layout.Store, damage: str) -> None:
-    kit.sound(store)
     harm, says = DAMAGE[damage]
     harm(store)
     found = verify(store)
