@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from idsearch import places
 from questions import ONE_THREAD, scoped
 from storekit import DAY_1, DAY_2, DAY_3, event
+from torture import much
 
 from evlog import reports
 from evlog.person import closure, erase, link
@@ -239,7 +240,7 @@ def histories(draw: Any) -> list[dict[str, Any]]:
     return found
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(12, 2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     histories(),
     st.lists(st.sampled_from((*PEOPLE, *GADGETS)), min_size=1, max_size=2),

@@ -12,6 +12,7 @@ import storekit as kit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from storekit import DAY_1, DAY_2, DAY_3, NOW, event
+from torture import much
 
 from evlog import purge
 from evlog.archive import log, out, restore
@@ -256,7 +257,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(18, 2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(EVENTS, st.booleans()), min_size=1, max_size=3), st.integers(1, 4))
 def test_any_store_is_the_same_after_there_and_back(batches: list[tuple[list[Any], bool]], keep: int) -> None:
     import tempfile

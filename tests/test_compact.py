@@ -10,6 +10,7 @@ import storekit as kit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from storekit import DAY_1, DAY_2, DAY_3, NOW, event
+from torture import much
 
 from evlog import compact
 from evlog.errors import EvlogError
@@ -195,7 +196,7 @@ def test_a_full_disk_is_told_and_nothing_changes(store: layout.Store, monkeypatc
     kit.sound(store)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(45, 5), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(
         st.one_of(

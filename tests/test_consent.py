@@ -14,6 +14,7 @@ from feed import NOBODY, NOW, OPEN, bytes_of, event, feed, ids, line, moment, ne
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_ingest_lanes import said
+from torture import much
 
 from evlog.event import consent
 from evlog.event.plan import EventRule, Plan, Property
@@ -363,7 +364,7 @@ def judged(steps: list[tuple[str, str, int]]) -> tuple[list[str], Counter[str]]:
     return stored, counts
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(180, 20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS)
 def test_any_history_is_judged_line_by_line(tmp_path_factory, steps):
     where = tmp_path_factory.mktemp("any")
@@ -392,7 +393,7 @@ def test_the_fast_lane_says_what_the_judge_says(steps):
         assert (one.heard, one.refusals) == (other.heard, other.refusals)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(36, 4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS, st.sampled_from([150, 500]))
 def test_two_workers_make_the_store_that_one_makes_and_again_changes_nothing(tmp_path_factory, steps, size):
     where = tmp_path_factory.mktemp("workers")

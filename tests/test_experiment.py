@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import experiment as oracle
 from questions import ONE_THREAD, answers, questions, scoped
+from torture import much
 
 from evlog import reports
 from evlog.errors import UsageError
@@ -31,7 +32,7 @@ def trials(draw):
     return events, dataclasses.replace(scope, where=(), by=draw(st.sampled_from([None, "feature"])))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=much(75, 8), deadline=None)
 @given(trials(), st.booleans(), st.sampled_from(["none", "1h", "2d"]))
 def test_experiments_are_what_brute_force_finds(tmp_path_factory, trial, cold, within):
     events, scope = trial

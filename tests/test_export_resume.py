@@ -18,6 +18,7 @@ from exportkit import evlog, ids, lake, sent, summed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from storekit import DAY_1, DAY_2, DAY_3, event
+from torture import much
 
 from evlog.export import events, resume
 from evlog.query.where import parse
@@ -292,7 +293,7 @@ class History:
 
 
 @pytest.mark.usefixtures("alone")
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=much(30, 3), deadline=None)
 @given(steps=STEPS, where=st.sampled_from((None, "user_id=user-number-1")))
 def test_over_any_history_each_event_is_sent_once(steps: list[tuple[str, Any]], where: str | None) -> None:
     with TemporaryDirectory(dir=kit.FAST) as place:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from questions import ONE_THREAD, scoped
 from storekit import DAY_1, DAY_2, DAY_3, NOW, event
+from torture import much
 
 from evlog import purge, reports
 from evlog.errors import StoreDamaged
@@ -263,7 +264,7 @@ def _event(number: int, moment: tuple[int, int], who: tuple[str | None, str | No
     return {**event(f"e{number}", day, who[0], event_type=kind, **more), "ts": f"{day}T{moment[1]:02}:30:00Z"}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(36, 4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     batches=st.lists(logged, min_size=1, max_size=2),
     compacted=st.booleans(),

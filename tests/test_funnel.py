@@ -1,6 +1,5 @@
 """The funnel report over a store, against exhaustive search and by hand."""
 
-import os
 import random
 import tempfile
 from datetime import date, datetime, timedelta
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from oracle import funnel as oracle
 from oracle import funnel_report as oracle_report
 from questions import ONE_THREAD
+from torture import much
 
 from evlog.errors import UsageError
 from evlog.query.ask import ask
@@ -309,10 +309,7 @@ def spelled(span):
     return "none" if span >= oracle_report.FOREVER else f"{span // timedelta(seconds=1)}s"
 
 
-EXAMPLES = int(os.environ.get("FUNNEL_EXAMPLES", "80"))
-
-
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(400, 25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(crowded(), asked(), st.booleans())
 def test_every_option_counts_as_trying_every_chain_does(events, q, cold):
     rows, summary = oracle_report.answer(events, q)

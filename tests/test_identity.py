@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from oracle import identity as oracle
 from oracle import people
 from questions import ONE_THREAD, scoped
+from torture import much
 
 from evlog import engine, reports
 from evlog.person import link
@@ -67,7 +68,7 @@ def found(store, lines=(), until=UNTIL):
     return users, nobodys, identity.left_out
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=much(75, 8), deadline=None)
 @given(histories(), st.booleans(), st.sampled_from([UNTIL, BEGIN + timedelta(hours=12, microseconds=1)]))
 def test_ids_mean_whom_plain_loops_find(tmp_path_factory, history, cold, until):
     events, lines = history
@@ -171,7 +172,7 @@ def test_an_identify_event_as_it_is_sent(tmp_path):
     assert found(store)[0] == {"anon-9": "u10", "u9": "u10"}
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=much(24, 2), deadline=None)
 @given(histories(), st.booleans(), st.booleans())
 def test_users_of_a_day_are_those_that_brute_force_finds(tmp_path_factory, history, cold, anyone):
     events, lines = history

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import index as oracle
 from questions import ONE_THREAD, answers, questions, scoped
+from torture import much
 
 from evlog import reports
 from evlog.errors import UsageError
@@ -27,7 +28,7 @@ COMPONENTS = [
 ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=much(75, 8), deadline=None)
 @given(
     questions(["start", "done", "other"]),
     st.lists(st.sampled_from(COMPONENTS), min_size=1, max_size=4, unique=True),
@@ -58,7 +59,7 @@ def test_scores_are_what_brute_force_finds(tmp_path_factory, question, component
     assert all(key in cells for key, users in expected.items() if users)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=much(18, 2), deadline=None)
 @given(questions(["start", "done", "other"]), st.booleans())
 def test_alone_a_component_is_the_score_and_weights_count_by_their_ratio(tmp_path_factory, question, cold):
     events, scope = question

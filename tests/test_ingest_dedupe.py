@@ -11,6 +11,7 @@ import pytest
 from feed import NOW, OPEN, event, feed, ids, line, new_store, plain, quick, refused, stored, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torture import much
 
 from evlog.ingest import block
 from evlog.ingest.commit import Committer
@@ -118,7 +119,7 @@ mixed = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=much(36, 4), deadline=None)
 @given(raws=mixed, data=st.data())
 def test_the_same_lines_give_the_same_store_however_they_are_read(tmp_path_factory, raws, data):
     where = tmp_path_factory.mktemp("cut")

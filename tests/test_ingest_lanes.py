@@ -9,6 +9,7 @@ import pytest
 from feed import NOBODY, OPEN, event, feed, line, moment, new_store, plain, quick, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torture import much
 
 from evlog.engine import connect
 from evlog.event.plan import EventRule, Plan, Property
@@ -254,7 +255,7 @@ bodies = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=much(75, 8), deadline=None)
 @given(sent=st.lists(bodies, min_size=1, max_size=30))
 def test_every_reader_reads_what_was_sent(tmp_path_factory, sent):
     where = tmp_path_factory.mktemp("sent")

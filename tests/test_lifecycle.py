@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from oracle import lifecycle as oracle
 from oracle import people
 from questions import answers, questions
+from torture import much
 
 from evlog.query.scope import Scope
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=much(60, 6), deadline=None)
 @given(
     questions(["a", "b", "c"]), st.booleans(), st.sampled_from(["day", "week", "month"]), st.sampled_from([None, "b"])
 )
@@ -30,7 +31,7 @@ def test_lifecycle_is_what_brute_force_finds(tmp_path_factory, question, cold, u
     assert result.summary["quick_ratio"] == ((new + resurrected) / dormant if dormant else None)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=much(24, 2), deadline=None)
 @given(questions(["a", "b"]), st.booleans(), st.sampled_from(["day", "week"]))
 def test_the_parts_make_the_whole(tmp_path_factory, question, cold, unit):
     """|A(p)| = new + returning + resurrected; dormant = |A(p-1)| - returning."""
@@ -44,7 +45,7 @@ def test_the_parts_make_the_whole(tmp_path_factory, question, cold, unit):
         assert [row[1] for row in dau.rows] == sizes[1:]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=much(30, 3), deadline=None)
 @given(questions(["a", "b"]), st.booleans(), st.sampled_from([None, 1]), st.integers(0, 2))
 def test_a_group_is_a_lifecycle_of_its_own(tmp_path_factory, question, cold, top, least):
     """Each group counts as if only its events were asked for; first ever stays by all events."""

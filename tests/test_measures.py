@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from oracle import measures as oracle
 from oracle import people, suppression
 from questions import answers, questions
+from torture import much
 
 from evlog.errors import UsageError
 from evlog.kernel.quantile import quantile
@@ -38,7 +39,7 @@ def _fraction(value):
     return type(value).__name__ == "Fraction"
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=much(30, 3), deadline=None)
 @given(
     measured(["open", "send"]),
     st.booleans(),
@@ -53,7 +54,7 @@ def test_targets_are_what_brute_force_finds(tmp_path_factory, question, cold, op
     assert result.summary["events"] == sum(row[2] for row in expected)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=much(30, 3), deadline=None)
 @given(measured(["open", "send"]), st.booleans(), st.sampled_from(["events", "users", "avg"]))
 def test_top_is_what_brute_force_finds(tmp_path_factory, question, cold, order):
     events, scope = question
@@ -68,7 +69,7 @@ def test_top_is_what_brute_force_finds(tmp_path_factory, question, cold, order):
         assert result.summary["events"] + without == result.events_read
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=much(30, 3), deadline=None)
 @given(
     measured(["open", "api_error", "error"]),
     st.booleans(),
@@ -99,7 +100,7 @@ def test_errors_are_what_brute_force_finds(tmp_path_factory, question, cold, req
         assert all(0 <= row[7] <= 1 for row in rows)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=much(24, 2), deadline=None)
 @given(measured(["open", "send"]), st.sampled_from([None, 1]), st.integers(0, 2))
 def test_each_group_is_a_question_of_its_own(tmp_path_factory, question, top, least):
     """A group's targets are those of its events alone, the rest together; small groups and rows are withheld."""

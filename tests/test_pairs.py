@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import pairs as oracle
 from questions import ONE_THREAD, answers, questions, scoped
+from torture import much
 
 from evlog import reports
 from evlog.errors import UsageError
@@ -33,7 +34,7 @@ def by_target(result):
     return {(row.pop("group", ""), (row.pop("target_type"), row.pop("target_id"))): row for row in told}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=much(75, 8), deadline=None)
 @given(
     questions(KINDS),
     st.tuples(
@@ -81,7 +82,7 @@ def test_every_start_has_one_fate(acts, choice):
     assert not (found.reopened & ~found.orphan).any()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=much(36, 4), deadline=None)
 @given(questions(KINDS), st.booleans(), st.sampled_from(["0s", "17m", "1h"]), st.booleans())
 def test_revisions_are_what_brute_force_finds(tmp_path_factory, question, cold, gap, grouped):
     events, scope = question
@@ -103,7 +104,7 @@ def test_revisions_are_what_brute_force_finds(tmp_path_factory, question, cold, 
         assert row["revision_rate"] == pytest.approx(row["revised_users"] / row["users"])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=much(36, 4), deadline=None)
 @given(questions(KINDS), st.booleans())
 def test_parts_are_what_brute_force_finds(tmp_path_factory, question, cold):
     events, scope = question

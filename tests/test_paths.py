@@ -10,6 +10,7 @@ from oracle import sessions as oracle
 from oracle import suppression
 from questions import answers
 from test_sessions import KINDS, TIMEOUTS, logged
+from torture import much
 
 from evlog import window
 from evlog.kernel.edges import counted, edges
@@ -41,7 +42,7 @@ def test_paths_are_those_that_brute_force_finds(tmp_path_factory, question, aske
     assert result.summary["transitions"] == sum(row[3] for row in rows)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=much(30, 3), deadline=None)
 @given(logged(), st.integers(1, 4), st.integers(0, 2))
 def test_top_keeps_the_most_frequent_rows_and_withheld_ones_are_counted(tmp_path_factory, question, top, least):
     events, scope = question
@@ -55,7 +56,7 @@ def test_top_keeps_the_most_frequent_rows_and_withheld_ones_are_counted(tmp_path
     assert result.definition.get("withheld", 0) == len(rows) - len(shown)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=much(30, 3), deadline=None)
 @given(logged(), st.booleans())
 def test_positions_of_a_users_path_sum_up_to_the_transitions(tmp_path_factory, question, cold):
     events, scope = question
@@ -69,7 +70,7 @@ def test_positions_of_a_users_path_sum_up_to_the_transitions(tmp_path_factory, q
     assert counts == sorted(counts, reverse=True)  # whoever has an n-th event has all before it
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=much(30, 3), deadline=None)
 @given(logged(), st.booleans(), st.booleans())
 def test_a_path_stands_in_the_group_of_its_first_event(tmp_path_factory, question, transitions, cold):
     events, scope = question

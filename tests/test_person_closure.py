@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from idsearch import places
 from oracle import identity as oracle
 from storekit import DAY_1, DAY_2, event
+from torture import much
 
 from evlog.person import beside, closure, export, link, rewrite
 from evlog.person.erase import erase
@@ -190,7 +191,7 @@ def meaning(store: layout.Store) -> tuple[dict[str, str], dict[str, str], list[d
     return users, nobodys, events, cut
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(36, 4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(), st.sampled_from(IDS), st.booleans())
 def test_any_person_goes_whole_and_others_mean_whom_they_meant(
     history: tuple[list[dict[str, Any]], list[tuple[str, str]]], named: str, cold: Any

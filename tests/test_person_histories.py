@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from idsearch import places
 from storekit import DAY_1, DAY_2, event
+from torture import much
 
 from evlog.person import counted, erase, link, pending
 from evlog.store import layout, rollups
@@ -80,7 +81,7 @@ def told(place: str, number: int, user: str) -> dict[str, Any] | bytes:
     }[place]()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(75, 8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     USERS,
     st.lists(st.lists(st.sampled_from(PLACES), min_size=1, max_size=8), min_size=1, max_size=3),

@@ -11,6 +11,7 @@ import storekit as kit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from storekit import DAY_1, DAY_2, DAY_3, NOW, event
+from torture import much
 
 from evlog import purge, replay
 from evlog.event.plan import Plan
@@ -132,7 +133,7 @@ def test_an_empty_store(tmp_path: Path) -> None:
     kit.sound(store)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(45, 5), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=8), st.integers(0, 7))
 def test_any_store_keeps_exactly_the_days_from_the_boundary_on(batches: list[tuple[int, bool]], keep: int) -> None:
     import tempfile

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from oracle import dropoff as dropoff_oracle
 from oracle import people, suppression
 from questions import answers, questions, scoped
+from torture import much
 
 from evlog import reports, window
 from evlog.errors import UsageError
@@ -98,7 +99,7 @@ def test_an_empty_store_has_an_answer(tmp_path, name):
     assert result.notes == ("the store holds no event yet: evlog ingest FILE",)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=much(75, 8), deadline=None)
 @given(questions(["a", "b", "c"]), st.booleans())
 def test_active_users_are_those_that_brute_force_finds(tmp_path_factory, question, cold):
     events, scope = question
@@ -117,7 +118,7 @@ def test_active_users_are_those_that_brute_force_finds(tmp_path_factory, questio
     assert dau.definition["events_without_user"] == people.userless(events, scope)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=much(75, 8), deadline=None)
 @given(questions(["a", "b", "c"]), st.booleans())
 def test_calendars_usage_and_events_are_those_that_brute_force_finds(tmp_path_factory, question, cold):
     events, scope = question
@@ -142,7 +143,7 @@ def test_calendars_usage_and_events_are_those_that_brute_force_finds(tmp_path_fa
     assert kinds.events_read == kinds.summary["events"] == len(found)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=much(120, 13), deadline=None)
 @given(questions(["start", "done"]), st.booleans(), st.booleans())
 def test_dropoff_is_what_brute_force_finds(tmp_path_factory, question, cold, cut):
     events, scope = question
@@ -155,7 +156,7 @@ def test_dropoff_is_what_brute_force_finds(tmp_path_factory, question, cold, cut
     assert all(row[1] == row[2] + row[3] and row[3] == row[6] + row[7] for row in result.rows)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=much(45, 5), deadline=None)
 @given(questions(["a", "b"]), st.sampled_from([None, 1, 2]), st.integers(0, 3))
 def test_groups_are_questions_of_their_own(tmp_path_factory, question, top, least):
     """Each group counts as if only its events were there; the rest together, counted anew."""

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import retention as oracle
 from questions import answers, questions, scoped
+from torture import much
 
 from evlog import reports, window
 from evlog.errors import UsageError
@@ -24,7 +25,7 @@ def rows(result):
     return [row[1:3] if len(row) > 4 else row[:3] for row in result.rows]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=much(60, 6), deadline=None)
 @given(
     question=questions(["a", "b", "c"]),
     cold=st.booleans(),
@@ -73,7 +74,7 @@ def _float(share):
     return None if share is None else float(share)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=much(30, 3), deadline=None)
 @given(questions(["a", "b"]), st.booleans(), st.sampled_from(["day", "week"]), st.sampled_from(["calendar", "rolling"]))
 def test_what_must_hold_between_modes(tmp_path_factory, question, cold, unit, clock):
     """On ≤ unbounded in each cell; unbounded never rises; all of it shares of a cohort."""
@@ -90,7 +91,7 @@ def test_what_must_hold_between_modes(tmp_path_factory, question, cold, unit, cl
         assert all(a == one[1] for a in one[2][:1] if a is not None)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=much(24, 2), deadline=None)
 @given(questions(["a", "b"]), st.booleans(), st.sampled_from(["on", "unbounded"]))
 def test_clocks_agree_in_utc_where_all_begin_at_midnight(tmp_path_factory, question, cold, mode):
     events, scope = question
@@ -106,7 +107,7 @@ def test_clocks_agree_in_utc_where_all_begin_at_midnight(tmp_path_factory, quest
     assert calendar.rows == rolling.rows
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=much(60, 6), deadline=None)
 @given(questions(["a", "b"]), st.booleans(), st.sampled_from(["first-ever", "first-in-range"]))
 def test_groups_share_a_cohort_out(tmp_path_factory, question, cold, cohort):
     """Each person has the value of their start: the groups of a cohort add up to it, and so do their returns."""
@@ -123,7 +124,7 @@ def test_groups_share_a_cohort_out(tmp_path_factory, question, cold, cohort):
     assert each.summary == all_.summary
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=much(60, 6), deadline=None)
 @given(
     question=questions(["a", "b"]),
     cold=st.booleans(),

@@ -11,6 +11,7 @@ import rollkit
 import storekit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torture import much
 
 from evlog import window
 from evlog.cli.run import run
@@ -110,7 +111,7 @@ def store(tmp_path):
     return layout.create(tmp_path / "s")
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(6, 1), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_rollups_answer_as_events_do_also_after_late_events(tmp_path_factory, data):
     tz = data.draw(st.sampled_from(ZONES))
@@ -296,7 +297,7 @@ def answered(store, scope, asked):
     return [rollkit.both(store, scope, name, **options)[0] for name, options in asked]
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(6, 1), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_after_a_purge_the_rows_of_purged_periods_are_what_they_were(tmp_path_factory, data):
     tz = data.draw(st.sampled_from(ZONES))

@@ -22,6 +22,7 @@ from oracle import people
 from oracle import rollup as oracle
 from rollups import TODAY, asked, held, numbers, value
 from storekit import DAY_1, DAY_2, DAY_3, event
+from torture import much
 
 from evlog import purge, reports, rollup
 from evlog.ingest.rules import Rules
@@ -81,7 +82,7 @@ def told(store: Store, scope: Any, one: Standing, period: rollups.Period) -> Any
     return of_table(one, found) if one.key else of_series(one, found).get(period.first, ())
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(18, 2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(questions.questions(["seen", "start", "stop"]), st.booleans(), st.randoms(use_true_random=False))
 def test_every_section_is_what_its_report_says_of_that_period(tmp_path_factory, found, cold, dice) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -192,7 +193,7 @@ def do(store: Store, number: int, step: Any, zone: str) -> None:
         erase.erase(store, one)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(24, 2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_steps, min_size=3, max_size=9), st.sampled_from(["UTC", "America/New_York"]))
 def test_after_any_history_what_was_counted_bit_by_bit_is_what_is_counted_at_once(history: Any, zone: str) -> None:
     with tempfile.TemporaryDirectory(dir=kit.FAST) as folder:

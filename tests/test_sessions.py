@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from oracle import people, suppression
 from oracle import sessions as oracle
 from questions import ONE_THREAD, PLACES, answers, scoped
+from torture import much
 
 from evlog import reports, window
 from evlog.errors import UsageError
@@ -89,7 +90,7 @@ def close(rows):
     return [tuple(pytest.approx(v, rel=1e-12) if isinstance(v, float) else v for v in row) for row in rows]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=much(90, 10), deadline=None)
 @given(logged(), rules(), st.booleans(), st.booleans())
 def test_sessions_are_those_that_brute_force_finds(tmp_path_factory, question, ruled, nonzero, cold):
     events, scope = question
@@ -105,7 +106,7 @@ def test_sessions_are_those_that_brute_force_finds(tmp_path_factory, question, r
     assert result.definition["events_without_user"] == sum("user_id" not in e for e in held)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=much(60, 6), deadline=None)
 @given(logged(), st.sampled_from(sorted(TIMEOUTS)), st.booleans(), st.booleans())
 def test_frequency_and_depth_are_those_that_brute_force_finds(tmp_path_factory, question, timeout, ignore, cold):
     events, scope = question
@@ -124,7 +125,7 @@ def test_frequency_and_depth_are_those_that_brute_force_finds(tmp_path_factory, 
     assert deep.summary["opens"] == sum(row[1] for row in deep.rows)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=much(36, 4), deadline=None)
 @given(logged(), st.sampled_from([None, 0, 1]), st.integers(0, 2), st.booleans())
 def test_a_group_has_the_sessions_that_began_in_it(tmp_path_factory, question, top, least, cold):
     """Groups come by users, then events, then text; those past the top together; the small ones not at all."""
@@ -202,7 +203,7 @@ def _ids(found):
     return [[e["event_id"] for e in one] for one in found]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=much(36, 4), deadline=None)
 @given(logged(), st.booleans())
 def test_a_journey_is_the_users_events_in_order(tmp_path_factory, question, cold):
     events, scope = question

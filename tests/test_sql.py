@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from questions import scoped
 from test_sessions import logged
+from torture import much
 
 from evlog import engine
 from evlog.engine import EngineError, Limits, Refused
@@ -129,7 +130,7 @@ def test_sessions_are_told_by_their_id_or_by_a_gap(tmp_path):
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=much(36, 4), deadline=None)
 @given(logged(), st.booleans())
 def test_the_view_of_sessions_is_what_the_kernel_tells(tmp_path_factory, question, cold):
     events, scope = question

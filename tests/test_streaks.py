@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 from oracle import measures, people, suppression
 from oracle import streaks as oracle
 from questions import answers, questions
+from torture import much
 
 from evlog.query.scope import Scope
 
 HOT, COLD = False, True
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=much(45, 5), deadline=None)
 @given(questions(["a", "b"]), st.booleans())
 def test_streaks_are_what_brute_force_finds(tmp_path_factory, question, cold):
     events, scope = question
@@ -24,7 +25,7 @@ def test_streaks_are_what_brute_force_finds(tmp_path_factory, question, cold):
     assert all(1 <= length <= len(scope.window.days) for length, _ in rows)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=much(45, 5), deadline=None)
 @given(
     questions(["a", "b"]),
     st.booleans(),
@@ -41,7 +42,7 @@ def test_stickiness_is_what_brute_force_finds(tmp_path_factory, question, cold, 
     assert result.summary["dau_mau"] == (None if ratio is None else pytest.approx(float(ratio)))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=much(24, 2), deadline=None)
 @given(questions(["a", "b"]))
 def test_the_ratio_is_the_mean_of_the_histogram(tmp_path_factory, question):
     """Mean daily users / users = mean days active / days: in (0, 1]; bars sum to the users; cumulative bars fall."""
@@ -59,7 +60,7 @@ def test_the_ratio_is_the_mean_of_the_histogram(tmp_path_factory, question):
     assert falling == sorted(falling, reverse=True)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=much(24, 2), deadline=None)
 @given(questions(["a", "b"]), st.integers(0, 2))
 def test_each_group_is_a_question_of_its_own(tmp_path_factory, question, least):
     events, scope = question

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from oracle import measures as oracle
 from questions import answers
 from test_measures import close, measured
+from torture import much
 
 from evlog.kernel.forecast import forecast, least, slope
 from evlog.query.measure import MEASURES
@@ -15,7 +16,7 @@ from evlog.query.measure import MEASURES
 DAY = timedelta(1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=much(45, 5), deadline=None)
 @given(
     measured(["open", "send"]),
     st.booleans(),
@@ -55,7 +56,7 @@ def _end(begin, unit):
     return begin + (6 * DAY if unit == "week" else 0 * DAY)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=much(18, 2), deadline=None)
 @given(measured(["open", "send"]), st.booleans())
 def test_without_a_property_events_and_users_are_counted(tmp_path_factory, question, cold):
     events, scope = question

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import where as oracle
+from torture import much
 
 from evlog import engine
 from evlog.errors import UsageError
@@ -186,7 +187,7 @@ JSON = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=much(180, 20), deadline=None)
 @given(
     held=st.lists(st.tuples(st.sampled_from(WORDS[:8]) | st.none(), JSON, JSON), min_size=1, max_size=6),
     asked_for=st.lists(conditions(), min_size=1, max_size=12),
