@@ -121,12 +121,11 @@ def run(
 
 def _compact(store: Store, day: Day) -> Done:
     """Write the part of one partition and commit it in place of what it covers."""
-    highest = max(segment.name.batch for segment in day.segments)
-    if day.part is not None:
-        highest = max(highest, parts.covers(day.part.path))
+    highest = max(segment.name.batch for segment in day.segments)  # the part covers none of these
     with journal.staging(store) as staged:
         rows = _sorted_part(staged, day, tombstones.load(store), covers=highest)
         staged.write("part.ids", ids.chunks(_ids(store, day)))
+        staged.sync()
         size = staged.file("part").stat().st_size
         with locks.commit(store):
             journal.recover(store)

@@ -35,6 +35,15 @@ class OutOfMemory(EngineError):
     hint = "ask for fewer days, or allow it more"
 
 
+class TooDeep(EngineError):
+    """A statement that is nested so deeply that what it does cannot be told."""
+
+    hint = "say it flatter: IN (…) instead of many ORs, a list instead of many sums"
+
+    def __init__(self) -> None:
+        super().__init__("the statement is nested too deeply")
+
+
 class Refused(EvlogError):
     """A person's statement that would do more than read."""
 
@@ -86,6 +95,8 @@ def connect(limits: Limits = USUAL) -> Iterator[Engine]:
         connection = duckdb.connect(":memory:", config=config)
     try:
         connection.execute("SET TimeZone = 'UTC'")  # not in the config: the setting belongs to ICU, loaded by then
+        connection.execute("SET enable_progress_bar = false")  # not in the config: DuckDB turns it on where it believes
+        # that a person is typing (a main program without a file), and draws it on stdout, in the midst of the answer
         yield Engine(connection)
     finally:
         connection.close()
@@ -176,15 +187,27 @@ class Engine:
 
         with _told():
             found = duckdb.extract_statements(text)
-        if len(found) != 1 or found[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+            kinds = [_kind(statement) for statement in found]
+        if kinds not in (["SELECT"], ["EXPLAIN"]):
             raise Refused
-        inner = [text] if found[0].type == duckdb.StatementType.SELECT else _explained(text)
+        inner = [text] if kinds == ["SELECT"] else _explained(text)
         if not any(self._reads(candidate) for candidate in inner):
             raise Refused
 
     def _reads(self, text: str) -> bool:
-        tree = json.loads(self.rows("SELECT json_serialize_sql($text)", {"text": text})[0][0])
-        return not tree["error"] and len(tree["statements"]) == 1 and _only_reads(tree["statements"])
+        tree = self.tree(text)
+        try:
+            return not tree["error"] and len(tree["statements"]) == 1 and _only_reads(tree["statements"])
+        except RecursionError:
+            raise TooDeep from None
+
+    def tree(self, text: str) -> Any:
+        """The parse tree of statements, as the engine tells it; TooDeep where nobody could walk it."""
+        told = self.rows("SELECT json_serialize_sql($text)", {"text": text})[0][0]
+        try:
+            return json.loads(told)
+        except RecursionError:
+            raise TooDeep from None
 
     def _utc(self, text: str) -> Table:
         """The rows, with instants that carry a zone as plain UTC: fetching them as they are needs pytz."""
@@ -203,6 +226,14 @@ class Engine:
         with _told():
             plain = relation.select(*casts)
             return Table(tuple(plain.columns), tuple(map(str, plain.types)), plain.fetchall())
+
+
+def _kind(statement: Any) -> str:
+    """The name of a statement's kind; empty for one so new that the engine's own Python names it not."""
+    try:
+        return str(statement.type.name)
+    except ValueError:
+        return ""
 
 
 def _describable(text: str) -> bool:

@@ -55,9 +55,9 @@ class StoreLocked(EvlogError):
 
 
 class WriteFailed(EvlogError):
-    """A write, fsync or rename failed; nothing of the command was published."""
+    """A write, fsync or rename failed; nothing of what it was for was published, and batches before it stay."""
 
-    hint = "nothing was published; make room or mend the disk, then run the same command again"
+    hint = "what was committed before is kept, nothing is half done; mend the disk or make room, and run it again"
 
 
 class PlanError(EvlogError):

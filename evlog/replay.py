@@ -165,6 +165,7 @@ def _rewrite(store: Store, file: File, kept: list[Rejected]) -> None:
     with journal.staging(store) as staged:
         for _, content in writes:
             staged.write("rejects", [content])
+        staged.sync()
         with locks.commit(store):
             journal.recover(store)
             journal.commit(staged, "rejects clear", [("rejects", target) for target, _ in writes], unlinks=unlinks)

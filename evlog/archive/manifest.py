@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from evlog.errors import EvlogError
 from evlog.store import durable
-from evlog.store.layout import FORMAT, MARKER
+from evlog.store.layout import FORMAT, MARKER, must_be_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,6 +67,7 @@ def sums(entries: Iterable[Entry], manifest: bytes) -> bytes:
 
 def load(folder: Path) -> tuple[tuple[Entry, ...], str]:
     """The entries of an archive, and the checksum of its manifest."""
+    must_be_utf8(folder)
     path = folder / MANIFEST
     try:
         raw = durable.read(path)

@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from evlog.archive import day as days
 from evlog.archive import log, manifest
 from evlog.archive.manifest import MANIFEST, SUMS, Entry
 from evlog.errors import EvlogError, WriteFailed
-from evlog.store import audit, durable, journal, locks, snapshot
+from evlog.store import audit, durable, journal, layout, locks, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,7 +77,6 @@ class Writer:
     """Takes days into an archive; what `purge.apply` asks to carry days away."""
 
     store: Store
-    staged: journal.Staging
     folder: Path
     seal: Seal
     at: datetime
@@ -86,6 +85,8 @@ class Writer:
     written: Written | None = None
     _held: tuple[Entry, ...] = ()
     _taken: dict[date, _Taken] = field(default_factory=dict)
+    _open: ExitStack = field(default_factory=ExitStack)
+    _staging: journal.Staging | None = None
 
     def take(self, seen: Snapshot, before: date) -> None:
         """Write the days before `before`, and read them back; again those that changed since."""
@@ -119,6 +120,17 @@ class Writer:
                 with suppress(OSError):
                     taken.scratch.unlink(missing_ok=True)
                     taken.scratch.parent.rmdir()  # if nothing else is there
+        self._open.close()
+
+    @property
+    def staged(self) -> journal.Staging:
+        """A staging folder of its own, from the first day on: an erasure waits for all who have one.
+
+        So nobody may have one while they wait for maintenance to end.
+        """
+        if self._staging is None:
+            self._staging = self._open.enter_context(journal.staging(self.store))
+        return self._staging
 
     def _sweep(self) -> None:
         """Remove what a process left that died while it wrote here."""
@@ -195,13 +207,14 @@ def writing(
 ) -> Iterator[Writer]:
     """Yield what takes days of `store` into the archive at `folder`; what it did not settle is gone at the end."""
     whole = folder.resolve()
+    layout.must_be_utf8(whole)
     if whole.is_relative_to(store.root.resolve()) or store.root.resolve().is_relative_to(whole):
         raise EvlogError(f"{folder} and the store lie in each other", hint="name a folder elsewhere")
     for path in reversed([whole, *whole.parents]):
         if not path.exists():
             durable.folder(path)
-    with _alone(whole), journal.staging(store) as staged:
-        writer = Writer(store, staged, whole, seal, at, by, seen)
+    with _alone(whole):
+        writer = Writer(store, whole, seal, at, by, seen)
         try:
             yield writer
         finally:

@@ -97,6 +97,10 @@ def restore(
     raise StoreBusy(f"events kept coming into days of {store.root} that are to come back")
 
 
+def _by_day(entry: Entry) -> date:
+    return entry.day
+
+
 def _ours(store: Store, folder: Path, wanted: Sequence[Entry], sha: str) -> None:
     """Refuse an archive of another store, and one whose manifest this store did not write."""
     mine = manifest.store_id(store)
@@ -120,16 +124,18 @@ class _Restore:
 
     def read(self, seen: Callable[[int, int], None]) -> None:
         """Stage what comes back."""
-        for number, entry in enumerate(self.wanted, 1):
-            day = self.days.get(entry.day)
-            if day is None:
+        day: _Day | None = None
+        for number, entry in enumerate(sorted(self.wanted, key=_by_day), 1):
+            if day is None or entry.day not in self.days:
+                if day is not None:
+                    day.segments.close()  # one day at a time stands in memory
                 names = durable.inodes(self.store.ids(entry.day), ".ids")
                 segments = Segments(self.store, self.staged, entry.day, self.known)
                 day = self.days[entry.day] = _Day(segments, names)
             self._file(entry, day)
             seen(number, len(self.wanted))
-        for day in self.days.values():
-            day.segments.end()
+        if day is not None:
+            day.segments.close()
         self.staged.sync()
 
     def commit(self, at: datetime, by: str) -> bool:

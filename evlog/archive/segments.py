@@ -71,6 +71,11 @@ class Segments:
             self.staged.write(f"{name}.ids", ids.chunks(ids.merged(block.ids)))
             self._names.append(name)
 
+    def close(self) -> None:
+        """Write what is left; nothing more comes, and what was needed to tell it apart goes."""
+        self.end()
+        self._known = None
+
     def renames(self, batch: int) -> list[tuple[str, str]]:
         """What a commit of that number puts in place."""
         found = []

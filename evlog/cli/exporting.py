@@ -88,9 +88,10 @@ class Export:
 
         self.call.kept = lambda: "the resume point stands where it stood: run it again"
         with resume.turn(self.store, point, wait=self.to.wait) as word:
+            begins = not point.exists()  # a point at commit 0 is no beginning: a store without events was exported then
             newest = events.newest(self.store)
             at = resume.load(point, resume.begin(self.store, self.where), newest=newest)
-            if self.to.into is not None and not at.batch and at.pending is None:
+            if self.to.into is not None and begins:
                 folder.must_be_empty(self.to.into)
             begun = at.pending if self.to.into is not None else None
             for upto in sorted({begun or newest, newest}):

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 def folder(environ: Mapping[str, str]) -> Path:
     """The folder of the marks: below $XDG_STATE_HOME, else below ~/.local/state."""
@@ -36,6 +38,7 @@ def keep(looks: Path, store: str, instant: datetime) -> None:
     scratch = looks / f".{store}.{os.getpid()}"
     with contextlib.suppress(OSError):
         looks.mkdir(mode=0o700, parents=True, exist_ok=True)
-        scratch.write_text(f"{instant.isoformat()}\n", "utf-8")
-        scratch.chmod(0o600)
+        scratch.unlink(missing_ok=True)  # left by a look that was cut short; whatever it is, nothing goes through it
+        with open(os.open(scratch, _NEW, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+            file.write(f"{instant.isoformat()}\n")
         scratch.replace(looks / store)

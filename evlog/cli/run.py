@@ -7,8 +7,7 @@ import os
 import signal
 import sys
 import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -23,6 +22,11 @@ if TYPE_CHECKING:
 _PARSER_FAULT: type[Exception] = typer.BadParameter.__mro__[2]
 """What typer raises for a call it cannot read; its name lives in a private module (0.20: in click)."""
 
+_OURS = 0o077
+"""What is made is its owner's alone, and its owner can use it: whatever the umask, and whichever library makes it."""
+
+_STREAMS: dict[str, Literal["r", "w"]] = {"stdin": "r", "stdout": "w", "stderr": "w"}  # in the order of their numbers
+
 
 def run(words: Sequence[str]) -> int:
     """Do what `words` ask; the exit code."""
@@ -31,7 +35,8 @@ def run(words: Sequence[str]) -> int:
     if "--debug" not in words:
         sys.excepthook = unforeseen
         warnings.simplefilter("ignore")  # what a library wants to tell its caller is no news for ours
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _listen()
+    before = os.umask(_OURS)
     try:
         code = _answered(list(words), call)
         sys.stdout.flush()
@@ -39,15 +44,31 @@ def run(words: Sequence[str]) -> int:
         return 0  # who listened has heard enough
     except (EvlogError, OSError, MemoryError, KeyboardInterrupt, _PARSER_FAULT) as error:
         return _told(error, call)
+    finally:
+        os.umask(before)
     return code
 
 
+def _listen() -> None:
+    """Let `kill`, and a terminal that hangs up, end a command as Ctrl-C does; not where `nohup` said otherwise."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
 def _open_streams() -> None:
-    """Make both streams take whatever is printed: one may be closed (`>&-`), and few encodings know all signs."""
-    for name in ("stdout", "stderr"):
+    """Make both streams take whatever is printed: one may be closed (`>&-`), and few encodings know all signs.
+
+    A file of the store never gets the number of a stream that is closed: something might write to it as if it were one.
+    """
+    while (free := os.open(os.devnull, os.O_RDWR)) < len(_STREAMS):
+        pass
+    os.close(free)
+    for number, (name, mode) in enumerate(_STREAMS.items()):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
-        getattr(sys, name).reconfigure(errors="backslashreplace")
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - to the end
+        if mode == "w":
+            getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def _answered(words: list[str], call: Call) -> int:

@@ -124,10 +124,18 @@ def _read(spec: Spec, found: _Found) -> Any:
     except (ValueError, UsageError) as error:
         place = found.origin.partition(" ")[2]
         raise UsageError(f"{place}: expected {spec.kind.expects}, got {_shown(found.value)}") from error
-    if spec.kind.path and value is not None:
-        path = Path(value).expanduser()
-        return found.base / path if found.base else path
-    return value
+    return value if not spec.kind.path or value is None else _path(value, found, spec)
+
+
+def _path(value: str, found: _Found, spec: Spec) -> Path:
+    try:
+        path = None if "\0" in value else Path(value).expanduser()
+    except RuntimeError:  # ~NAME of somebody who has no home here
+        path = None
+    if path is None:
+        place = found.origin.partition(" ")[2]
+        raise UsageError(f"{place}: expected {spec.kind.expects}, got {_shown(value)}")
+    return found.base / path if found.base else path
 
 
 def _shown(value: object) -> str:

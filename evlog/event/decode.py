@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,7 +21,7 @@ _SHOWN_DIGITS = 40
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 _BLANKS = (b" :", b"\t:", b"\r:", b"\n:")  # before a colon, they hide the end of a key
 _DIGITS = 20  # of the longest integer in 64 bits, with its sign
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]')  # a text without an end goes to the end of the line
 _decode = msgspec.json.Decoder().decode
 
 
@@ -38,7 +40,12 @@ def load(line: bytes) -> Any:
 def vet(value: Any, line: bytes) -> None:
     """Reject duplicate keys and integers beyond 64 bits in the parsed `value` of `line`."""
     ends = line.count(b'":') - line.count(b'\\":')  # the second where text in a string looks like the end of a key
-    if ends != _count(value) or any(blank in line for blank in _BLANKS) or b'\\\\"' in line:
+    try:
+        count = _count(value)
+    except Rejected:
+        _no_duplicates(line)  # the graver reason
+        raise
+    if ends != count or any(blank in line for blank in _BLANKS) or b'\\\\"' in line:
         _no_duplicates(line)
 
 
@@ -62,13 +69,19 @@ def _too_big(digits: str) -> Problem:
 
 
 def _no_duplicates(line: bytes) -> None:
-    def pairs(members: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in members]
-        if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise Rejected(Problem("duplicate_key", twice, "each key once in an object", "it twice"))
+    twice: list[Problem] = []
+    json.loads(line, object_pairs_hook=partial(_once, twice))
+    if twice:
+        raise Rejected(twice[0])
 
-    json.loads(line, object_pairs_hook=pairs)
+
+def _once(twice: list[Problem], members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these members; a key that stands twice in it is added to `twice`."""
+    found = dict(members)
+    if len(found) != len(members):
+        name = next(name for name, count in Counter(name for name, _ in members).items() if count > 1)
+        twice.append(Problem("duplicate_key", name, "each key once in an object", "it twice"))
+    return found
 
 
 def why_not_json(line: bytes) -> Problem:
@@ -77,26 +90,37 @@ def why_not_json(line: bytes) -> Problem:
         text = line.decode()
     except UnicodeDecodeError as error:
         return Problem("bad_utf8", "", "UTF-8", f"byte 0x{line[error.start]:02x} at position {error.start}")
+    twice: list[Problem] = []
+    far: list[Problem] = []  # both are told only where it is JSON
+    hooks: dict[str, Any] = {"object_pairs_hook": partial(_once, twice), "parse_int": partial(_whole, far)}
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
-    except Rejected as refused:
-        return refused.problems[0]
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, **hooks)
     except json.JSONDecodeError as error:
         return Problem("bad_json", "", "one JSON value", f"broken JSON at position {error.pos} ({error.msg.lower()})")
     except (ValueError, RecursionError) as error:
         return Problem("bad_json", "", "one JSON value", str(error))
     if _surrogate(value):
         return Problem("bad_utf8", "", "whole surrogate pairs", "half of one")
-    return Problem("bad_json", "", "one JSON value", "something else")
+    return next(iter((*twice, *far)), Problem("bad_json", "", "one JSON value", "something else"))
+
+
+def breaks_off(line: bytes) -> bool:
+    """Whether `line` ends inside a character, as a line may that was cut."""
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    return False
 
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name}, which is not JSON")
 
 
-def _whole(text: str) -> int:
+def _whole(far: list[Problem], text: str) -> int:
     if len(text) > _DIGITS:
-        raise Rejected(_too_big(text))
+        far.append(_too_big(text))
+        return 0
     return int(text)
 
 

@@ -14,7 +14,7 @@ from evlog.event import decode
 from evlog.event.consent import FIELDS as PRIVACY
 from evlog.event.consent import given as consent
 from evlog.event.consent import shared
-from evlog.event.record import COLUMNS
+from evlog.event.record import COLUMNS, encode
 from evlog.event.reject import Problem, Rejected, shown
 
 __all__ = ("ALIASES", "PROPERTIES", "Draft", "consent", "resolve", "shared")
@@ -168,7 +168,7 @@ def _inner(key: str, text: str) -> Any:
 def _add(draft: Draft, into: dict[str, Any], key: str, value: Any) -> None:
     if key not in into:
         into[key] = value
-    elif into[key] != value:
+    elif into[key] != value or encode(into[key]) != encode(value):  # true is not 1, and 1 not 1.0
         draft.conflicts += 1
         kept = draft.context.setdefault("conflicts", {})
         if isinstance(kept, dict):

@@ -153,6 +153,7 @@ class Guard:
     ) -> dict[str, Any]:
         """`value` cleaned; `kind`: the family of the key it stands under."""
         cleaned: dict[str, Any] = {}
+        alike = 0  # names that were taken: two addresses under one name stay two keys
         for key, inner in value.items():
             if key in allow or (self._allowed and _squeezed(key) in self._allowed):
                 cleaned[key] = inner
@@ -161,8 +162,10 @@ class Guard:
             where = f"{path}.{told[:_SHOWN]}"
             if told != key:
                 hits[where] = None
+            bare = told
             while told in cleaned or (told != key and told in value):
-                told += "_"  # two addresses under one name stay two keys
+                alike += 1
+                told = f"{bare}_{alike}"
             cleaned[told] = self._value(inner, where, family(key) or kind, hits)
         return cleaned
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from decimal import Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -32,6 +32,7 @@ _EPOCH = re.compile(r"\d{9,19}(?:\.\d+)?", re.ASCII)
 _LOW, _HIGH = 946_684_800, 4_102_444_800  # 2000-01-01 and 2100-01-01 in epoch seconds
 _UNITS = (1, 1_000, 1_000_000, 1_000_000_000)  # units a second: s, ms, µs, ns
 _MICRO = 1_000_000
+_CUTTING = Context(prec=80, rounding=ROUND_DOWN)  # the usual 28 digits would round up what has more of them
 _MICRO_DIGITS = 6
 _LEAP = 60
 
@@ -125,7 +126,7 @@ def _offset(text: str) -> tzinfo:
 def _epoch(number: float | Decimal, came: object) -> Instant:
     for units in _UNITS:
         if _LOW * units <= number < _HIGH * units:
-            exact = Decimal(number) * _MICRO / units
+            exact = _CUTTING.divide(_CUTTING.multiply(Decimal(number), _MICRO), units)
             # a float is only as fine as its digits go: what lies below a microsecond there is noise
             micros = round(exact) if isinstance(number, float) else int(exact)
             lost = micros != exact and not isinstance(number, float)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -73,14 +72,14 @@ def staged(files: Files, word: str) -> Iterator[Path]:
             files.folder.mkdir(mode=durable.FOLDER_MODE, parents=True)
             durable.sync_folder(files.folder.parent)
         scratch = files.folder / f"{_SCRATCH}{word}.tmp"
-        shutil.rmtree(scratch, ignore_errors=True)
+        durable.remove_folder(scratch)
         scratch.mkdir(mode=durable.FOLDER_MODE)
     except OSError as error:
         raise WriteFailed(f"cannot write in {files.folder}: {error.strerror or error}") from error
     try:
         yield scratch
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        durable.remove_folder(scratch)
 
 
 def write(files: Files, scratch: Path, days: Iterable[tuple[date, Iterable[Any]]], how: Write) -> dict[str, str]:
@@ -107,7 +106,7 @@ def publish(files: Files, scratch: Path, sums: dict[str, str], *, again: bool) -
         for path in former:
             path.unlink()
         for target, source in targets.items():
-            target.parent.mkdir(mode=durable.FOLDER_MODE, exist_ok=True)
+            durable.folder(target.parent)
             source.replace(target)
         for folder in {path.parent for path in (*targets, *former)}:
             durable.sync_folder(folder)
@@ -119,7 +118,7 @@ def publish(files: Files, scratch: Path, sums: dict[str, str], *, again: bool) -
 def _sums(files: Files, sums: dict[str, str]) -> bytes:
     """The checksums of all files that lie there, as `sha256sum -c` reads them."""
     path = files.folder / SUMS
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    lines = durable.read(path).decode("utf-8", "replace").splitlines() if durable.is_there(path) else []
     held = {name: digest for digest, _, name in (line.partition("  ") for line in lines)} | sums
     there = {name: digest for name, digest in held.items() if (files.folder / name).is_file()}
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(there.items())).encode()

@@ -206,6 +206,7 @@ class Committer:
             parsed.day(day).add(stored(named, ordinal), entry(name, named), origin)
         for day in sorted({day for day, *_ in parsed.anonymous}):
             batch.days[day] = self._day(batch, day)
+        batch.staging.sync()  # before the lock: others wait for whoever holds it
         parsed.tally.derived_ids += len(parsed.anonymous)
         parsed.anonymous.clear()
 

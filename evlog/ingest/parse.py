@@ -144,7 +144,7 @@ class Parser:
         elif not self.judge.ledger.quiet and any(map(self.judge.ledger.silences, unread.names(line))):
             out.tally.no_consent += 1
         else:
-            if where.torn and refused.code == "bad_json":
+            if where.torn and (refused.code == "bad_json" or decode.breaks_off(line)):
                 refused = Rejected(Problem("truncated", "", "a whole line", "a last line that breaks off"))
             self._refuse(line, refused, where, out)
 

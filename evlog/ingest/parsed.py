@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from array import array
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Reject:
         body: dict[str, Any] = {
             "id": self.key.hex(),
             "received_at": received_at,
-            "source": self.source,
+            "source": os.fsencode(self.source).decode("utf-8", "backslashreplace"),  # names of files are bytes
             "line": self.line,
             "offset": self.offset,
             "code": first.code,

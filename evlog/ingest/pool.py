@@ -108,19 +108,25 @@ class Pool:
     def _send(self, worker: Connection, block: Block) -> None:
         """Hand over a block; its lines go through memory that both see."""
         shared, lines = self._shared[worker], memoryview(block.data)[: block.size]
-        if block.size <= len(shared):
+        fits = block.size <= len(shared)
+        if fits:
             shared[: block.size] = lines
-            worker.send(replace(block, data=b""))
-        else:
-            worker.send(replace(block, data=bytes(lines)))
+        try:
+            worker.send(replace(block, data=b"" if fits else bytes(lines)))
+        except (BrokenPipeError, ConnectionResetError) as error:  # not to be taken for a reader of stdout who left
+            raise _died() from error
+
+
+def _died() -> EvlogError:
+    hint = "what the summary counts is stored; run the same command again for the rest"
+    return EvlogError("a worker process died", hint=hint)
 
 
 def _answer(worker: Connection) -> Tally:
     try:
         answer: Any = worker.recv()
-    except EOFError as error:
-        hint = "what the summary counts is stored; run the same command again for the rest"
-        raise EvlogError("a worker process died", hint=hint) from error
+    except (EOFError, ConnectionResetError) as error:
+        raise _died() from error
     if isinstance(answer, BaseException):
         raise answer
     found: Tally = answer
@@ -131,7 +137,7 @@ def _serve(ends: _Ends, work: Work) -> None:
     """Handle blocks until there are no more."""
     for end in ends.others:
         end.close()  # or nobody would ever see the end of a pipe
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides what to finish
     gc.freeze()
     gc.set_threshold(_RARELY)  # parsing makes no cycles: looking for some every 700 objects is a twentieth of its time

@@ -9,6 +9,7 @@ import io
 import os
 import stat
 import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -106,7 +107,7 @@ class Stream:
             return b""
         try:
             data = self._read1(size)
-        except (EOFError, OSError, ValueError, _zstd_error()) as error:
+        except (EOFError, OSError, ValueError, zlib.error, _zstd_error()) as error:
             if not self.packed:
                 raise SourceError(f"cannot read {self.source.name}: {error}") from error
             self.broken = f"the compressed stream breaks off ({error})"

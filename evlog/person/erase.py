@@ -105,6 +105,7 @@ def _attempt(store: Store, who: list[Closure], leaving: Going, how: How) -> tupl
         receipt = Receipt(leaving.users, how.anonymise, how.dry_run, elsewhere=_elsewhere(store, leaving))
         work = Rewrite(store, staged, leaving, known, receipt)
         work.files(seen, rejects)
+        staged.sync()
         if how.dry_run:
             beside.cleared(work)
             receipt.days = _days(work, who)

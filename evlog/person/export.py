@@ -22,7 +22,7 @@ SELECT   event_id, ts, event_type, category, user_id, anonymous_id, session_id, 
 FROM     events
          LEFT JOIN (SELECT anonymous, id, person FROM linked) AS links
                 ON links.anonymous = (user_id IS NULL) AND links.id = coalesce(user_id, anonymous_id)
-WHERE    coalesce(person, user_id) = getvariable('asked_person')
+WHERE    coalesce(person, user_id, anonymous_id) = getvariable('asked_person')
 OR       coalesce(user_id, anonymous_id) = getvariable('asked_user')
 ORDER BY ts, seq, event_id
 """

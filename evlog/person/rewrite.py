@@ -191,5 +191,5 @@ def _counts(out: Outcome) -> dict[str, Any]:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open(durable.reading(path), "rb") as file:  # noqa: PTH123 - an open descriptor has no path
         return hashlib.file_digest(file, "sha256").hexdigest()

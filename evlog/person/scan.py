@@ -16,7 +16,7 @@ import orjson
 from evlog.person import counted
 from evlog.person.mention import Mentions, spread, spread_line
 from evlog.person.pending import FILE as PENDING
-from evlog.store import linked, parts
+from evlog.store import durable, linked, parts
 from evlog.store.layout import FIRSTS, FOLDERS, PART, PART_IDS, segment_name
 
 if TYPE_CHECKING:
@@ -64,13 +64,14 @@ def scan(store: Store, mention: Mentions, *, upto: int, subjects: Iterable[str] 
     search = _Search(mention, telling, frozenset(bytes.fromhex(one) for one in subjects))
     files = size = 0
     found = []
-    for path in sorted(store.root.rglob("*")):
-        if not _counts(path, store, upto):
+    for path in sorted(_files(store, store.root)):
+        segment = segment_name(path.name)
+        if segment is not None and segment.batch > upto:
             continue
         files += 1
         name = path.relative_to(store.root).as_posix()
         try:
-            raw = path.read_bytes()
+            raw = durable.read(path)
         except FileNotFoundError:
             continue
         size += len(raw)
@@ -79,10 +80,12 @@ def scan(store: Store, mention: Mentions, *, upto: int, subjects: Iterable[str] 
     return Scanned(files, size, tuple(found))
 
 
-def _counts(path: Path, store: Store, upto: int) -> bool:
-    name = segment_name(path.name)
-    inside = store.staging in path.parents or (name is not None and name.batch > upto)
-    return path.is_file() and not path.is_symlink() and not inside
+def _files(store: Store, folder: Path) -> Iterator[Path]:
+    """Yield every plain file below a folder but those of `staging/`; no symlink is followed."""
+    yield from (folder / name for name in durable.files(folder, ""))
+    for name in durable.folders(folder):
+        if folder / name != store.staging:
+            yield from _files(store, folder / name)
 
 
 def _speaks(path: Path, name: str, raw: bytes, search: _Search) -> bool:

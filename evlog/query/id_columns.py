@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from evlog.engine import connect
+from evlog.engine import TooDeep, connect
 from evlog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,9 +34,16 @@ def is_id(name: str) -> bool:
 def vet(text: str) -> None:
     """Return if every id that the SELECT shows stands in a column that is called so; else UsageError."""
     with connect() as engine:
-        tree = json.loads(engine.rows("SELECT json_serialize_sql($text)", {"text": text})[0][0])
+        tree = engine.tree(text)
     if tree["error"]:
         raise _unclear("only a SELECT says which of its columns hold ids")
+    try:
+        _vet_tree(tree)
+    except RecursionError:
+        raise TooDeep from None
+
+
+def _vet_tree(tree: Node) -> None:
     tables = {name for node in _nodes(tree) for name in _table_names(node)}
     if _ROLLUPS in tables:
         raise _unclear("rollups hold values of any column, which may be ids")

@@ -62,7 +62,7 @@ class Condition:
     values: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        key = ".".join(f'"{part}"' if re.search(r'[\s=!<>~."]', part) else part for part in self.path)
+        key = ".".join(f'"{part}"' if re.search(r"[\s=!<>~.,]", part) else part for part in self.path)
         return " ".join(filter(None, (key, self.op, ",".join(self.values))))
 
 

@@ -102,14 +102,19 @@ def entry(staged: journal.Staging, act: Act) -> tuple[str, str]:
         "number": number + 1,
         "at": act.at,
         "what": act.what,
-        "by": act.by,
+        "by": _sayable(act.by),
         "subjects": sorted(act.subjects),
-        "details": dict(act.details),
+        "details": {name: _sayable(value) if isinstance(value, str) else value for name, value in act.details.items()},
         "before": before,
     }
     name = f"{staged.serial()}-audit"
     staged.write(name, [_raw({**body, "seal": _seal(body)})])
     return name, HEAD
+
+
+def _sayable(text: str) -> str:
+    r"""The text as JSON can hold it: the bytes of a file name that are no UTF-8 are written out, as `\udcff`."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def tell(store: Store, act: Act) -> None:

@@ -6,7 +6,9 @@ kernel may have dropped the data, and a second fsync would lie.
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import stat
 import uuid
 from contextlib import contextmanager, suppress
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 SCRATCH = ".tmp"
-_MANY = 256  # descriptors held at most
+_AWAY = "move it away, then try again"
+_MANY = 128  # descriptors held at most: a shell may allow no more than 256
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -148,6 +151,13 @@ def folder(path: Path) -> Path:
     return path
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder of ours with all that is in it, as far as that can be done; anything else of its name stays."""
+    with suppress(OSError):
+        if stat.S_ISDIR(path.lstat().st_mode):  # of a pipe, rmtree would wait for the other end
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def is_there(path: Path) -> bool:
     """Whether anything has this name, be it a symlink that leads nowhere."""
     try:
@@ -165,15 +175,46 @@ def is_folder(path: Path) -> bool:
         return False
     if not stat.S_ISDIR(mode):
         kind = "a symlink" if stat.S_ISLNK(mode) else "no folder"
-        raise StoreDamaged(f"{path} is {kind}; evlog follows none inside a store", hint="move it away, then try again")
+        raise _in_the_way(path, kind)
     return True
 
 
 def read(path: Path) -> bytes:
     """The bytes of a file of the store; never through a symlink."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(fd, "rb") as file:  # noqa: PTH123 - an open descriptor has no path
+    with open(reading(path), "rb") as file:
         return file.read()
+
+
+def reading(path: Path) -> int:
+    """A descriptor to read a file of the store with; StoreDamaged where something else is in its place.
+
+    A pipe is not waited for.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _in_the_way(path, "a symlink") from error
+        raise
+    return _plain(fd, path)
+
+
+def writing(path: Path, flags: int) -> int:
+    """A descriptor of a file of the store that is written over or on: plain, and without another name elsewhere."""
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, FILE_MODE)
+    return _plain(fd, path, names=1)
+
+
+def _plain(fd: int, path: Path, *, names: int | None = None) -> int:
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode) and (names is None or found.st_nlink <= names):
+        return fd
+    os.close(fd)
+    raise _in_the_way(path, "a hard link" if stat.S_ISREG(found.st_mode) else "no plain file")
+
+
+def _in_the_way(path: Path, kind: str) -> StoreDamaged:
+    return StoreDamaged(f"{path} is {kind}; evlog follows none inside a store", hint=_AWAY)
 
 
 def files(path: Path, suffix: str) -> list[str]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ENTRY = 24
 _SMALL = 65_536  # arrays up to this many entries are merged in memory, larger ones stay mapped
 _PIECES = 4
+_READ = 1 << 20  # bytes up to which a file is read: thousands of mappings would be thousands of open files
 _HELD = 1_000_000  # entries kept in memory or mapped, in all folders together
 
 
@@ -98,15 +99,16 @@ def chunks(ids: Ids) -> list[bytes]:
 
 
 def load(path: Path) -> Ids:
-    """The entries of an index file, mapped and not read."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    """The entries of an index file: a large one is mapped, a small one read, since a mapping holds a descriptor."""
+    fd = durable.reading(path)
     try:
         size = os.fstat(fd).st_size
         if not size:
             return entries(b"")
         if size % ENTRY:
             raise StoreDamaged(f"{path} is no id index", hint="mend it with: evlog verify --repair")
-        columns = np.frombuffer(mmap.mmap(fd, size, access=mmap.ACCESS_READ), dtype="<u8").reshape(3, -1)
+        held = os.pread(fd, size, 0) if size <= _READ else mmap.mmap(fd, size, access=mmap.ACCESS_READ)
+        columns = np.frombuffer(held, dtype="<u8").reshape(3, -1)
     finally:
         os.close(fd)
     return Ids(columns[0], columns[1], columns[2])

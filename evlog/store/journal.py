@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from evlog.errors import StoreDamaged, WriteFailed
-from evlog.store import durable, locks
+from evlog.store import durable, layout, locks
 from evlog.store.layout import FOLDERS, segment_name
 
 if TYPE_CHECKING:
@@ -93,27 +92,29 @@ def staging(store: Store) -> Iterator[Staging]:
 
     Unless a commit that names it could not be applied to its end: then recovery needs the files.
     """
-    with locks.staging(store):
-        path = durable.folder(store.staging / uuid.uuid4().hex)
-        fd = locks.owned(path / _OWNER)
-    assert fd is not None, "nobody else knows this folder yet"
-    staged = Staging(store, path)
+    staged = Staging(store, store.staging / uuid.uuid4().hex)
+    fd = None
     try:
+        with locks.staging(store):
+            durable.folder(staged.path)
+            fd = locks.owned(staged.path / _OWNER)
+        assert fd is not None, "nobody else knows this folder yet"
         yield staged
     finally:
         staged.drop()
-        _leave(store, path, fd)
+        _leave(store, staged.path, fd)
 
 
-def _leave(store: Store, path: Path, fd: int) -> None:
+def _leave(store: Store, path: Path, fd: int | None) -> None:
     """Remove a staging folder of one's own, unless recovery needs it, and then let go of it."""
     needed = f"staging/{path.name}/"
     try:
         if not any(source.startswith(needed) for record in unapplied(store) for source, _ in record.renames):
             with locks.staging(store):  # a sweep finds all of it, or nothing
-                shutil.rmtree(path, ignore_errors=True)
+                durable.remove_folder(path)
     finally:
-        os.close(fd)
+        if fd is not None:
+            os.close(fd)
 
 
 def newest(store: Store) -> int:
@@ -143,6 +144,8 @@ def commit(
     """
     store = staged.store
     batch = newest(store) + batches
+    if batch == batches:
+        layout.settle(store)
     moves = tuple((staged.relative(name), to) for name, to in renames)
     names = (segment_name(to.rpartition("/")[2]) for _, to in moves)
     received = max([last_received(store), *(name.received for name in names if name is not None)])
@@ -155,7 +158,8 @@ def commit(
         _write(store, record)
         _apply(store, record)
     except WriteFailed as error:
-        if durable.is_there(_path(store, batch)):
+        path = _path(store, batch)
+        if durable.is_there(path) or durable.is_there(path.with_suffix(".done")):
             raise Unfinished(str(error)) from error
         raise
     return batch
@@ -198,8 +202,10 @@ def recover(store: Store) -> int:
     The caller holds the commit lock.
     """
     records = unapplied(store)
+    if records:
+        durable.sync_folder(store.journal)  # who wrote them may have died before their names were durable
     for record in records:
-        _apply(store, record)
+        _apply(store, record, again=True)
     _sweep(store)
     return len(records)
 
@@ -239,12 +245,14 @@ def _path(store: Store, batch: int) -> Path:
     return store.journal / f"{batch:012d}.json"
 
 
-def _apply(store: Store, record: Record) -> None:
+def _apply(store: Store, record: Record, *, again: bool = False) -> None:
     """Do what `record` says; again does no harm: a rename whose source is gone has happened."""
     root = store.root
     touched = {root / target: root / source for source, target in record.renames}
     for target in sorted({folder for path in touched for folder in path.parents if root in folder.parents}):
         durable.folder(target)
+        if again:  # who made it may have died before its name was durable
+            durable.sync_folder(target.parent)
     for target, source in touched.items():
         with durable.told_once("rename", target):
             try:
@@ -280,6 +288,8 @@ def _mark_applied(store: Store, batch: int) -> None:
     path = _path(store, batch)
     with durable.told_once("rename", path):
         path.rename(path.with_suffix(".done"))
+        if durable.is_there(path):  # both names are one file, left by a power loss: then a rename does nothing
+            path.unlink()
         for name in durable.files(store.journal, ".done")[:-_KEPT]:
             (store.journal / name).unlink(missing_ok=True)
     durable.sync_folder(store.journal)
@@ -293,7 +303,7 @@ def _sweep(store: Store) -> None:
             fd = locks.owned(path / _OWNER)
             if fd is not None:
                 os.close(fd)
-                shutil.rmtree(path, ignore_errors=True)
+                durable.remove_folder(path)
     for folder in (store.journal, store.tombstones, store.root):
         for name in durable.files(folder, durable.SCRATCH):
             with durable.told_once("remove", folder / name):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from evlog.errors import StoreDamaged, StoreMissing
+from evlog.errors import StoreDamaged, StoreMissing, UsageError
 from evlog.store import durable
 
 if TYPE_CHECKING:
@@ -146,8 +146,17 @@ def day_of(folder_name: str) -> date | None:
         return None
 
 
+def must_be_utf8(path: Path) -> None:
+    """Refuse a path that is no UTF-8: neither DuckDB nor pyarrow opens what lies there."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"the path {path} is not UTF-8", hint="give the folder another name") from error
+
+
 def create(root: Path) -> Store:
     """The store at `root`, made (or completed) if need be; the marker comes last, so it never names half a store."""
+    must_be_utf8(root)
     for path in reversed([root, *root.parents]):
         if not path.exists():
             durable.folder(path)
@@ -162,8 +171,20 @@ def create(root: Path) -> Store:
     return open_store(root)
 
 
+def settle(store: Store) -> None:
+    """Make the names that lead to a store durable: who made it and folders above it may have died before they were.
+
+    A folder that its owner may not list was not made by us, nor was one on another disk.
+    """
+    device = store.root.stat().st_dev
+    for path in (store.root, *store.root.resolve().parents):
+        if path.stat().st_dev == device and os.access(path, os.R_OK):
+            durable.sync_folder(path)
+
+
 def open_store(root: Path) -> Store:
     """The store at `root`; StoreMissing if there is none, StoreDamaged if it is of another format."""
+    must_be_utf8(root)
     marker = root / MARKER
     try:
         body = json.loads(durable.read(marker))

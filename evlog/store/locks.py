@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from evlog.errors import StoreLocked
-from evlog.store.durable import FILE_MODE, told_once
+from evlog.store.durable import told_once, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def _take(fd: int, wait: float | None) -> None:
 
 def _open(path: Path) -> int:
     with told_once("open", path):
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+        return writing(path, os.O_RDWR | os.O_CREAT)
 
 
 def owned(path: Path) -> int | None:

@@ -70,9 +70,27 @@ class File:
             return
         for number, line in enumerate(data.splitlines(), 1):
             try:
-                yield Rejected(orjson.loads(line))
-            except orjson.JSONDecodeError as error:
+                found = Rejected(_checked(orjson.loads(line)))
+            except (ValueError, KeyError, TypeError) as error:
                 raise StoreDamaged(f"{self.path} line {number} is not a reject") from error
+            yield found
+
+
+def _checked(body: dict[str, Any]) -> dict[str, Any]:
+    """The same, if it says all that a reject says; a ValueError, KeyError or TypeError if not."""
+    texts = [body[name] for name in ("id", "received_at", "source", "code")]
+    texts += [problem["says"] for problem in body["problems"]]
+    texts += [] if body["day"] is None else [body["day"]]
+    if "raw_base64" in body:
+        base64.b64decode(body["raw_base64"])
+    else:
+        texts.append(body["raw"])
+    numbers = (body["line"], body["offset"])
+    if not (all(isinstance(text, str) for text in texts) and all(type(number) is int for number in numbers)):
+        raise TypeError(body)
+    if not isinstance(body["whole"], bool):
+        raise TypeError(body)
+    return body
 
 
 def files(store: Store) -> list[File]:

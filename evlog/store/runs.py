@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evlog.store.layout import Store
 
 Job = Literal["ingest", "rollup"]
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 def append(store: Store, job: Job, line: Mapping[str, Any]) -> None:
@@ -27,12 +27,15 @@ def append(store: Store, job: Job, line: Mapping[str, Any]) -> None:
     path = store.runs / f"{job}.log"
     whole = orjson.dumps(dict(line), option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z) + b"\n"
     with durable.told_once("write", path):
-        fd = os.open(path, _APPEND, durable.FILE_MODE)
+        is_new = not durable.is_there(path)
+        fd = durable.writing(path, _APPEND)
         try:
             os.write(fd, whole)
             os.fsync(fd)
         finally:
             os.close(fd)
+    if is_new:
+        durable.sync_folder(store.runs)
 
 
 def read(store: Store, job: Job) -> Iterator[dict[str, Any]]:

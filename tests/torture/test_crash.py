@@ -1,266 +1,180 @@
-"""Crashes and failing disks: a process is killed, or its disk fails, at each system call that changes something.
+"""Crashes and failing disks: evlog is killed, or its disk fails, at each system call that changes something.
 
-After each: a reader sees whole batches, what was acknowledged among them; `verify` finds nothing once the next command
-has recovered; and the same command again ends where an undisturbed one ends. A share of the points runs with the other
-tests, all of them with EVLOG_TORTURE=1.
+After each: a reader sees whole batches, what was acknowledged among them; so does a stranger with DuckDB; `verify` finds
+nothing once the next command has recovered; and the same words again end where an undisturbed run ends. A share of the
+points runs with the other tests, all of them with EVLOG_TORTURE=1.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import aftermath
+import faults
 import pytest
+import scenarios
 import storekit as kit
 import torture
-from storekit import DAY_1, DAY_2, DAY_3, event
-from tracelint import CHANGING, lint, read
+from scenarios import SCENARIOS
 
-from evlog.store import journal, layout, locks
+from evlog.errors import WriteFailed
+from evlog.store import durable, journal, layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from pathlib import Path
 
-KILL_SHARE, FAIL_SHARE = 43, 97  # one point in so many
-COLUMNS = "event_id, ts, event_type, user_id, properties"
-USER = "alice_the_erased"
+    from conftest import Tally
+    from scenarios import Scenario
 
-TRACED = (
-    "strace",
-    "-f",
-    "-qq",
-    "-y",
-    "-s",
-    "64",
-    "--seccomp-bpf",
-    "-e",
-    f"trace={','.join(CHANGING)},openat,close,flock",
-)
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A command upon a store, and the contents it may leave at each count of acknowledgements."""
-
-    command: str
-    args: tuple[str, ...]
-    base: Path
-    states: list[list[Any]]  # what a reader may see, in order; the last one is where an undisturbed run ends
-    acks: list[int]  # which state is the least at so many acknowledgements
-    columns: str = COLUMNS  # what is compared
-    rolled: Any = None  # the records of rollups in the end
-
-
-def _base(root: Path, build: Callable[[layout.Store], None]) -> Path:
-    build(layout.create(root))
-    return root
-
-
-def _three_batches(store: layout.Store) -> None:
-    kit.ingest(store, *(event(f"a{i}", DAY_1, note=f"with {USER}") for i in range(3)), event("b", DAY_2, USER), b"{bad")
-    kit.ingest(store, event("c", DAY_1, USER), event("d", DAY_2), event("e", DAY_3), f"{{{USER}".encode())
-    kit.ingest(store, event("f", DAY_1), event("g", DAY_3, None, anonymous_id=USER))
-
-
-def _late(store: layout.Store) -> None:
-    _three_batches(store)
-    kit.here(store.root, "compact", str(DAY_3))
-    kit.ingest(store, event("late", DAY_1, USER), event("late", DAY_2))
-
-
-def _linked(store: layout.Store) -> None:
-    _three_batches(store)
-    kit.here(store.root, "link", "a device", USER)
-    kit.here(store.root, "link", "another", "bob")
-
-
-def _rolled(store: layout.Store) -> None:
-    _three_batches(store)
-    kit.here(store.root, "rollup")
-    kit.ingest(store, event("late", DAY_1), event("late", DAY_2))
+KILL_SHARE, FAIL_SHARE = 40, 90  # one point in so many
+QUICK = ("ingest", "delete")  # of which a share runs with the other tests
+TIDYING = ("unlink", "unlinkat", "rmdir")  # what may fail and be swept up by the next command, so that nobody is told
+NO_SPACE = tuple(name for name in faults.CHANGING if name not in TIDYING)  # what may need room on the disk
+UNLOGGED = b"not the line of this run"  # a run that is stored, and says that its line in the log of runs is not
+NAMES = tuple(SCENARIOS) if torture.ALL else QUICK
 
 
 @pytest.fixture(scope="module")
-def scenarios(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scenario]:
-    home = tmp_path_factory.mktemp("bases")
-    one = kit.written(
-        home / "1.ndjson", event("a0", note=f"with {USER}"), event("n1", DAY_2), event("n2", DAY_3), b"{worse"
-    )
-    two = kit.written(home / "2.ndjson", event("n1", DAY_2), event("n3", DAY_3), event("n4", DAY_3), event("n3", DAY_2))
-
-    def scenario(
-        name: str, command: str, *args: str, build: Callable[[layout.Store], None] = _late, columns: str = COLUMNS
-    ) -> Scenario:
-        base = _base(home / name, build)
-        states = [kit.rows(layout.open_store(base), columns)]
-        done = shutil.copytree(base, home / f"{name}-done")
-        kit.here(done, command, *args, told=lambda _: states.append(kit.rows(layout.open_store(done), columns)))
-        kit.sound(layout.open_store(done))
-        rolled = kit.rolled(layout.open_store(done))
-        return Scenario(command, args, base, states, list(range(len(states))), columns, rolled)
-
-    return {
-        "ingest": scenario("ingest", "ingest", str(one), str(two), build=_three_batches),
-        "first": scenario("first", "ingest", str(one), build=lambda _: None),
-        "compact": scenario("compact", "compact", str(DAY_3), build=_three_batches, columns="*"),
-        "again": scenario("again", "compact", str(DAY_3), columns="*"),
-        "merge": scenario("merge", "merge", str(DAY_1), build=_three_batches, columns="*"),
-        "purge": scenario("purge", "purge", str(DAY_2)),
-        "delete": scenario("delete", "delete", USER),
-        "link": scenario("link", "link", "a device", "bob", build=_three_batches, columns="*"),
-        "unsaid": scenario("unsaid", "delete", USER, build=_linked),
-        "anonymise": scenario("anonymise", "anonymise", USER, columns="event_id, ts, event_type"),
-        "suppress": scenario("suppress", "suppress", USER, columns="*"),
-        "rollup": scenario("rollup", "rollup", columns="*"),
-        "anew": scenario("anew", "rollup", build=_rolled, columns="*"),
-    }
+def judge() -> Iterator[aftermath.Judge]:
+    yield aftermath.Judge()
+    scenarios.forget()
 
 
-NAMES = (
-    "ingest", "first", "compact", "again", "merge", "purge", "delete", "link", "unsaid", "anonymise", "suppress", "rollup",
-    "anew",
-)  # fmt: skip
+def disturb(
+    scenario: Scenario,
+    home: Path,
+    point: faults.Point,
+    fault: faults.Fault,
+    judge: aftermath.Judge,
+    *,
+    mutant: str = "",
+) -> list[str]:
+    """Run a command whose `point` is its end, or fails, and judge what it left; what is wrong with it."""
+    store = scenarios.build(scenario, home)
+    done = scenarios.call(scenario, store, under=point.under(fault), mutant=mutant)
+    try:
+        _answered(scenario, point, fault, done.returncode, done.stderr)
+        assert aftermath.truthful(scenario, store, done.stderr)
+        judge(scenario, store, scenarios.acked(scenario, store, done))
+    except Exception as error:  # noqa: BLE001 - whatever a point brings to light, the others are tried as well
+        return [f"{scenario.name}, {fault} at {point.call} {point.number}: {error!r:.1500} ({done.stderr!r:.600})"]
+    finally:
+        shutil.rmtree(home)
+    return []
 
 
-def _points(scenario: Scenario, home: Path) -> list[tuple[str, int]]:
-    """Every (system call, how many-th) of an undisturbed run; each thread counts for itself."""
-    store, log = shutil.copytree(scenario.base, home / "counted"), home / "counted.log"
-    done = kit.process(store, scenario.command, *scenario.args, under=(*TRACED, "-o", str(log)))
-    assert done.returncode == 0, done.stderr
-    counts: Counter[str] = Counter()
-    for (_, name), count in Counter((call.thread, call.name) for call in read(log) if call.name in CHANGING).items():
-        counts[name] = max(counts[name], count)
-    return [(name, number) for name in sorted(counts) for number in range(1, counts[name] + 1)]
-
-
-def _legal(scenario: Scenario, root: Path, least: int) -> None:
-    """Assert that what a reader sees is one of the allowed states, and not one before what was acknowledged."""
-    assert kit.doubles(kit.outside(root)) == []
-    if not (root / "evlog.json").exists():
-        return
-    seen = kit.rows(layout.Store(root), scenario.columns)
-    assert seen in scenario.states[scenario.acks[least] :]
-
-
-def _converges(scenario: Scenario, root: Path) -> None:
-    """Assert that the same command again ends where an undisturbed one ends."""
-    kit.here(root, scenario.command, *scenario.args)
-    store = layout.open_store(root)
-    assert kit.rows(store, scenario.columns) == scenario.states[-1]
-    assert kit.rolled(store) == scenario.rolled
-    with locks.commit(store):
-        journal.recover(store)
-    kit.sound(store)
+def _answered(scenario: Scenario, point: faults.Point, fault: faults.Fault, code: int, stderr: bytes) -> None:
+    """Assert that a killed process says nothing of success, and one whose disk failed says so, in a sentence."""
+    if fault == "KILL":
+        assert code not in (0, scenario.ends)
+    elif code == 1:
+        assert aftermath.told(stderr)
+    else:
+        assert code == scenario.ends
+        assert point.call in TIDYING or UNLOGGED in stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_killed_at_any_system_call(scenarios: dict[str, Scenario], name: str, tmp_path: Path) -> None:
-    scenario = scenarios[name]
-    _needs_strace("kill", name)
-    points = torture.share(_points(scenario, tmp_path), KILL_SHARE, name)
-    for call, number in points:
-        store = shutil.copytree(scenario.base, tmp_path / f"{call}-{number}")
-        inject = f"inject={call}:signal=KILL:when={number}"
-        done = kit.process(
-            store,
-            scenario.command,
-            *scenario.args,
-            under=("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject),
-        )
-        assert done.returncode != 0, (call, number)
-        _legal(scenario, store, kit.acked(done))
-        _converges(scenario, store)
-        shutil.rmtree(store)
-    print(f"\nkill {name}: {len(points)} points")
+def test_killed_at_any_system_call(name: str, judge: aftermath.Judge, tmp_path: Path, tally: Tally) -> None:
+    needs_strace(tally)
+    scenario, wrong = SCENARIOS[name], []
+    chosen = torture.share(faults.points(scenario, tmp_path / "counted"), KILL_SHARE, name)
+    for number, point in enumerate(chosen):
+        wrong += disturb(scenario, tmp_path / str(number), point, "KILL", judge)
+    tally("killed", points=len(chosen))
+    assert wrong == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_disk_that_fails_at_any_system_call(scenarios: dict[str, Scenario], name: str, tmp_path: Path) -> None:
-    scenario = scenarios[name]
-    _needs_strace("fail", name)
-    wanted = [(error, *point) for point in _points(scenario, tmp_path) for error in ("EIO", "ENOSPC")]
-    points = torture.share(wanted, FAIL_SHARE, name)
-    told = 0
-    for error, call, number in points:
-        store = shutil.copytree(scenario.base, tmp_path / f"{error}-{call}-{number}")
-        inject = f"inject={call}:error={error}:when={number}"
-        done = kit.process(
-            store,
-            scenario.command,
-            *scenario.args,
-            under=("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject),
-        )
-        assert done.returncode in (0, 1), (error, call, number, done.stderr[-2000:])
-        told += done.returncode
-        if done.returncode == 0:  # only tidying up may fail in silence
-            assert call in ("unlink", "unlinkat", "rmdir"), (error, call, number)
-        _legal(scenario, store, kit.acked(done))
-        _converges(scenario, store)
-        shutil.rmtree(store)
-    print(f"\nfail {name}: {len(points)} points, {told} told")
+def test_a_disk_that_fails_at_any_system_call(name: str, judge: aftermath.Judge, tmp_path: Path, tally: Tally) -> None:
+    needs_strace(tally)
+    scenario, wrong = SCENARIOS[name], []
+    found = faults.points(scenario, tmp_path / "counted")
+    wanted: list[tuple[faults.Point, faults.Fault]] = [(point, "EIO") for point in found]
+    wanted += [(point, "ENOSPC") for point in found if point.call in NO_SPACE]
+    chosen = torture.share(wanted, FAIL_SHARE, name)
+    for number, (point, fault) in enumerate(chosen):
+        wrong += disturb(scenario, tmp_path / str(number), point, fault, judge)
+    tally("a disk that fails", points=len(chosen))
+    assert wrong == []
 
 
-def _needs_strace(suite: str, name: str) -> None:
+def test_a_commit_that_cannot_be_marked_says_that_it_is_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record has another name by then, and its events are there."""
+    store = layout.create(tmp_path / "s")
+    real = durable.sync_folder
+
+    def failing(path: Path) -> None:
+        if path == store.journal and any(path.glob("*.done")):
+            raise WriteFailed("cannot sync the journal")
+        real(path)
+
+    monkeypatch.setattr(durable, "sync_folder", failing)
+    with pytest.raises(journal.Unfinished, match="cannot sync the journal"):
+        kit.ingest(store, kit.event("a"))
+    assert kit.ids(store) == ["a"]
+
+
+def test_an_error_after_the_first_of_two_commits_does_not_say_that_nothing_happened(
+    tmp_path: Path, tally: Tally
+) -> None:
+    needs_strace(tally)
+    scenario = SCENARIOS["replay"]
+    last = max(point for point in faults.points(scenario, tmp_path / "counted") if point.call == "mkdir")
+    store = scenarios.build(scenario, tmp_path / "home")
+    before = scenarios.look(scenario, store)
+    done = scenarios.call(scenario, store, under=last.under("EIO"))
+    assert done.returncode == 1
+    assert aftermath.told(done.stderr)
+    assert scenarios.look(scenario, store) != before
+    assert b"nothing was published" not in done.stderr
+
+
+def needs_strace(tally: Tally) -> None:
+    """Leave a test out, and count that, where nothing can be injected."""
     if not torture.can_trace():
-        print(f"\n{suite} {name}: skipped, strace is missing or forbidden here")
-        pytest.skip("needs strace, and leave to use it")
+        tally("kill and failing disk", skipped=1, why="needs strace, and leave to use it")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_order_of_writing(scenarios: dict[str, Scenario], name: str, tmp_path: Path) -> None:
-    """Synced before renamed, folders before the acknowledgement, nothing removed before what replaces it lasts."""
-    assert _linted(scenarios[name], tmp_path) == []
+# -- the method, tried on an evlog that is broken -----------------------------------------------------------------------
 
-
-LAZY = """
-real = journal._apply
-def lazy(store, record):
-    sync, durable.sync_folder = durable.sync_folder, lambda path: None
-    real(store, record)
-    durable.sync_folder = sync
-journal._apply = lazy
+UNRECORDED = """
+from evlog.store import journal
+journal._write = lambda store, record: None
+journal._mark_applied = lambda store, batch: None
 """
-SWAPPED = """
-real = journal._apply
-def swapped(store, record):
-    [(store.root / name).unlink(missing_ok=True) for name in record.unlinks]
-    real(store, record)
-journal._apply = swapped
+SWALLOWED = """
+import contextlib
+from evlog.store import durable, journal
+durable.told_once = lambda what, path: contextlib.suppress(OSError)
 """
-TOUCHED = """
-real = journal._mark_applied
-def touched(store, batch):
-    [open(path, 'ab').close() for path in (store.root / 'events').rglob('*.ndjson')]
-    real(store, batch)
-journal._mark_applied = touched
+SAID_BEFORE = """
+import sys
+from evlog.store import journal
+real = journal.commit
+def commit(*words, **more):
+    print("stored", flush=True)
+    return real(*words, **more)
+journal.commit = commit
 """
-NO_FILE_SYNC = "durable.Writer.sync = lambda self: self.drop()"
-MUTANTS = {
-    "a file is not synced": (NO_FILE_SYNC, "ingest", "renamed before it was synced"),
-    "a part is not synced": ("durable.sync = lambda path: None", "compact", "renamed before it was synced"),
-    "a folder is not synced": ("durable.sync_folder = lambda path: None", "ingest", "folder not synced"),
-    "the folder of what replaces is not synced": (LAZY, "compact", "removed before"),
-    "removed before it is replaced": (SWAPPED, "compact", "removed before"),
-    "a published file is written to": (TOUCHED, "ingest", "published file opened for writing"),
-    "modes are wide": ("durable.FILE_MODE = 0o644", "ingest", "mode"),
+MUTANTS: dict[str, tuple[str, str, faults.Fault, int]] = {
+    "renamed without a record": (UNRECORDED, "delete", "KILL", 3),
+    "a failure is swallowed": (SWALLOWED, "ingest", "EIO", 1),
+    "acknowledged before it is committed": (SAID_BEFORE, "ingest", "KILL", 0),
 }
+"""A mutant, the command that shows it, the fault, and before which rename after the commit record: 0 is its own."""
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_the_lint_sees_a_wrong_order(scenarios: dict[str, Scenario], mutant: str, tmp_path: Path) -> None:
-    code, name, says = MUTANTS[mutant]
-    found = _linted(scenarios[name], tmp_path, f"from evlog.store import durable, journal\n{code}")
-    assert any(says in line for line in found), found
-
-
-def _linted(scenario: Scenario, home: Path, mutant: str = "") -> list[str]:
-    _needs_strace("lint", scenario.command)
-    store, log = shutil.copytree(scenario.base, home / "linted"), home / "lint.log"
-    done = kit.process(store, scenario.command, *scenario.args, under=(*TRACED, "-o", str(log)), mutant=mutant)
-    assert done.returncode == 0, done.stderr
-    assert re.search(rb"acked", done.stdout)
-    return lint(read(log), store)
+@pytest.mark.parametrize("mutant", MUTANTS if torture.ALL else ("a failure is swallowed",))
+def test_a_broken_evlog_is_seen(mutant: str, judge: aftermath.Judge, tmp_path: Path, tally: Tally) -> None:
+    needs_strace(tally)
+    code, name, fault, number = MUTANTS[mutant]
+    scenario = SCENARIOS[name]
+    point = faults.after_commit(scenario, tmp_path / "counted")[0]
+    at = faults.Point(point.call, point.number + number - 1)
+    assert disturb(scenario, tmp_path / "whole", at, fault, judge) == []
+    assert disturb(scenario, tmp_path / "broken", at, fault, judge, mutant=code) != []

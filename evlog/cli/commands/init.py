@@ -1,5 +1,6 @@
 """`evlog init`: a settings file, a starter plan, a store."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +10,12 @@ from evlog.cli.command import command
 from evlog.cli.settings import FILE
 from evlog.cli.specs import SPECS, Spec
 from evlog.errors import EvlogError, UsageError
+from evlog.render.escape import escape
 
 if TYPE_CHECKING:
     from evlog.cli.call import Call
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @command(example="evlog init my-events\nevlog init --cron")
@@ -31,7 +35,7 @@ def init(
     home = Path(folder)
     if not (cron or systemd):
         for made in _begun(call, home):
-            call.out.text(f"made {made}")
+            call.out.text(escape(f"made {made}"))
         call.out.note(f"next: {'' if folder == '.' else f'cd {folder} && '}evlog ingest < events.ndjson")
         return
     from evlog.cli import crontab
@@ -46,18 +50,24 @@ def init(
 def _begun(call: "Call", home: Path) -> list[Path]:
     """What was made: the two files, and the store."""
     from evlog.event.starter import STARTER
-    from evlog.store import layout
+    from evlog.store import durable, layout
 
     data = str(call.flags.get("data") or "evlog-data")
     texts = {home / FILE: _toml(data), home / "plan.toml": STARTER}
     there = next((path for path in texts if path.exists()), None)
     if there is not None:
         raise EvlogError(f"{there} is there already; nothing was written", hint="edit it, or begin in another folder")
-    home.mkdir(parents=True, exist_ok=True)
+    new = not home.exists()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path, text in texts.items():
-        with path.open("x", encoding="utf-8") as file:
+        with open(os.open(path, _NEW, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
             file.write(text)
-    return [*texts, layout.create(home / data).root]
+            file.flush()
+            os.fsync(file.fileno())
+    store = layout.create(home / data)
+    for folder in (home.resolve(), *([home.resolve().parent] if new else [])):
+        durable.sync_folder(folder)
+    return [*texts, store.root]
 
 
 def _is_begun(call: "Call", home: Path) -> bool:

@@ -68,9 +68,10 @@ def store_id(store: "Store") -> str:
     """What names the store, wherever it lies: the id in its marker."""
     import json
 
+    from evlog.store import durable
     from evlog.store.layout import MARKER
 
-    return str(json.loads((store.root / MARKER).read_text("utf-8"))["store"])
+    return str(json.loads(durable.read(store.root / MARKER))["store"])
 
 
 def _since(said: str | None, window: "Window", mark: datetime | None) -> datetime:

@@ -146,8 +146,12 @@ def add(
     if purpose is not None and purpose not in known:
         raise UsageError(f"--purpose: the plan has no purpose {purpose!r}", hint=f"one of: {', '.join(known)}")
     text = plan_write.add(plan_file.text_of(path.read_bytes(), name=str(path)), event, rule, name=str(path))
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("what is to be added is not UTF-8") from error
     with written_whole(path) as file:
-        file.write(text.encode())
+        file.write(data)
     call.out.note(f"added {event} to {path}")
 
 

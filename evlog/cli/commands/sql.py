@@ -8,6 +8,7 @@ from typer import Argument, Option
 
 from evlog.cli import printing
 from evlog.cli.command import command
+from evlog.errors import UsageError
 
 if TYPE_CHECKING:
     from evlog.cli.call import Call
@@ -35,6 +36,8 @@ def sql(
     from evlog.query.sql import select
 
     text = sys.stdin.read() if statement == "-" else statement
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UsageError("the statement is not UTF-8")
     shape = replace(printing.shape(given), pseudonymise=pseudonymise)
     if pseudonymise:
         id_columns.vet(text)
