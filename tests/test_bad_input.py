@@ -268,6 +268,38 @@ def test_bad_lines_read_again_add_nothing(tmp_path, name):
     assert len({body["id"] for body in held}) == len(held) <= first.rejected
 
 
+TORN = [
+    '{"event_type":"caf\u00e9'.encode()[:-1], '{"a":"\U0001f389'.encode()[:-1], '{"a":"\U0001f389'.encode()[:-3], b'{"a":123456789012345678901234', b'{"a":1e5, "b', rb'{"a":"\ud83d', b'{"a":tr',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_a_last_line_may_break_off_inside_a_character_or_a_number(tmp_path, torn):
+    store = new_store(tmp_path)
+    feed(store, written(tmp_path / "log", FIRST, torn, end=b""))
+    assert [(kept.code, kept.raw) for kept in refused(store)] == [("truncated", torn)]
+
+
+@pytest.mark.parametrize("raw", [b'{"a":"\xff"}', b'{"a":"\xc3\x28"}', rb'{"a":"\ud800"}'])
+def test_a_last_line_that_is_whole_and_no_utf8_is_told_as_such(tmp_path, raw):
+    store = new_store(tmp_path)
+    feed(store, written(tmp_path / "log", FIRST, raw, end=b""))
+    assert [kept.code for kept in refused(store)] == ["bad_utf8"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b'{"a":123456789012345678901234, x}', "bad_json"), (b'{"a":' + b"9" * 5000 + b',"b":NaN}', "bad_json"),
+        (b'{"a":1,"a":18446744073709551616}', "duplicate_key"), (b'{"b":' + b"9" * 50 + b',"a":1,"a":2}', "duplicate_key"),
+        (rb'{"a":1,"a":"\ud800"}', "bad_utf8"), (b'{"a":18446744073709551616,"b":"\xff"}', "bad_utf8"),
+    ],
+)  # fmt: skip
+def test_of_two_reasons_the_first_of_the_list_is_told(tmp_path, raw, code):
+    store = new_store(tmp_path)
+    assert dict(feed(store, written(tmp_path / "log", FIRST, raw, LAST)).tally.reasons) == {code: 1}
+
+
 GOOD = [
     ("2^53+1 survives", with_member('"x": 9007199254740993'), {"x": 2**53 + 1}),
     ("2^63-1", with_member('"x": 9223372036854775807'), {"x": 2**63 - 1}),
