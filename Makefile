@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   := build/demo
 
-.PHONY: demo test check lint torture bench peers clean help
+.PHONY: demo test check lint torture bench peers fuzz clean help
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/'
@@ -38,6 +38,11 @@ peers: $(READY)  ## put the same questions to ClickHouse (installs chdb, half a 
 	test -x build/peers/bin/python || $(PYTHON) -m venv build/peers
 	build/peers/bin/python -m pip install --quiet --disable-pip-version-check --editable . chdb pytest hypothesis
 	build/peers/bin/python -m pytest --override-ini addopts= --import-mode=importlib -q tests/peers
+
+fuzz: $(READY)   ## look for inputs that break it (installs atheris into build/fuzz; SECONDS=300 for longer, TARGET=times)
+	test -x build/fuzz/env/bin/python || $(PYTHON) -m venv build/fuzz/env
+	build/fuzz/env/bin/python -m pip install --quiet --disable-pip-version-check --editable . atheris pytest hypothesis
+	build/fuzz/env/bin/python tests/fuzz/run.py --seconds $(or $(SECONDS),30) $(TARGET)
 
 demo: $(READY)   ## ingest the sample logs and look at them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh sample_logs/demo.sh $(DEMO)
