@@ -18,7 +18,7 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 test: $(READY)   ## install and run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(READY)   ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -28,8 +28,8 @@ lint: $(READY)   ## ruff, mypy, import-linter
 
 check: lint test ## everything CI runs
 
-torture: $(READY) ## every fault at every point (an hour or so); what cannot run here is counted
-	EVLOG_TORTURE=1 $(BIN)/python -m pytest -s tests/torture
+torture: $(READY) fuzz ## every fault at every point, many random logs, fuzzing (hours); what cannot run here is counted
+	EVLOG_TORTURE=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 bench: $(READY)  ## measure against the peers (SIZE=small for a quick look)
 	$(BIN)/python tests/benchmarks/run.py --size $(or $(SIZE),full)
