@@ -16,6 +16,7 @@ from evlog.cli.run import run
 if TYPE_CHECKING:
     from pathlib import Path
 
+INTERRUPTED = 130
 SUFFIXES = ("ndjson", "csv", "json", "parquet")
 
 
@@ -42,9 +43,11 @@ class Said(contextlib.AbstractContextManager["Said"]):
 
 
 def evlog(root: Path, *words: str) -> tuple[int, bytes, str]:
-    """Run evlog on a store: its exit code, stdout and stderr."""
+    """Run evlog on a store: its exit code, stdout and stderr. Whoever ends evlog meanwhile means the tests."""
     with Said() as said:
         code = run(["--data", str(root), *words])
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
     return code, said.out.getvalue(), said.err.getvalue().decode()
 
 

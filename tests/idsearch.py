@@ -89,8 +89,8 @@ def _unescaped(text: str) -> str:
 
 def places(root: Path, user: str) -> list[tuple[str, str]]:
     """(file, string) wherever the id is spoken of: anywhere, if it is long; as a whole word or value, if it is short."""
-    long = len(user.encode()) >= 8
-    whole = rf"\A{re.escape(user)}\Z" if user.isdigit() else rf"(?<![\w-]){re.escape(user)}(?![\w-])"
+    long = len(user.encode()) >= 8 and not user.isspace()
+    whole = rf"\A{re.escape(user)}\Z" if user.isdigit() or user.isspace() else rf"(?<![\w-]){re.escape(user)}(?![\w-])"
     pattern = re.compile(re.escape(user) if long else whole)
     found = texts(root).items()
     return [(name, text) for name, said in found for text in said if pattern.search(text) and (long or readable(name))]

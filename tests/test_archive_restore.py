@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import archivekit
@@ -19,6 +20,7 @@ from evlog.archive import log, out, restore
 from evlog.archive.seal import Seal
 from evlog.person import erase
 from evlog.store import audit, layout, rollups, tombstones
+from evlog.store.snapshot import StoreBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +124,20 @@ def test_reports_go_on_telling_what_rollups_say(evlog: Here, report: str) -> Non
     assert evlog.json("rollup", "--as-of", str(NOW.date()))["rows"] == []
     again = evlog.json(*asked)
     assert (again["rows"], again["summary"]) == known
+
+
+def test_days_that_never_rest_do_not_come_back(evlog: Here) -> None:
+    evlog(*GONE)
+    rules = replace(kit.RULES, backfill=True)
+
+    def late(_done: int, _total: int) -> None:
+        kit.ingest(evlog.store, event(f"new{len(kit.rows(evlog.store))}"), rules=rules)
+
+    with pytest.raises(StoreBusy, match=r"events kept coming into days .* none of them did") as told:
+        restore.restore(evlog.store, restore.Asked(evlog.root / "arc"), at=NOW, seen=late)
+    assert told.value.hint == "run it again once nothing sends events of these days any more"
+    assert {row[-1] for row in kit.rows(evlog.store)}.isdisjoint({DAY_2, DAY_3})
+    assert evlog.json("archive", "restore", "arc")["summary"]["stored"] == 6
 
 
 def test_a_dry_run_counts_and_stores_nothing(evlog: Here) -> None:

@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import storekit as kit
 
 from evlog.cli.app import loaded, root
 from evlog.cli.run import run
 from evlog.cli.table import COMMANDS
+from evlog.store import layout
 
 EVENT = '{"event_id":"%s","event_type":"open","ts":"2026-03-0%dT10:00:00Z","user_id":"%s","properties":{"n":%d}}\n'
 LINES = "".join(EVENT % (f"e{n}", n, f"u{n % 2}", n) for n in range(1, 6))
@@ -174,6 +176,20 @@ def test_a_full_disk_under_stdout_is_told_in_one_line():
     assert running.returncode == 1
 
 
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_summary_that_cannot_be_printed_is_not_an_ingest_that_failed(form, tmp_path):
+    (tmp_path / "log").write_text(LINES)
+    with Path("/dev/full").open("wb") as full:
+        running = process("ingest", "--data", "s", "log", "--quiet", "--format", form, stdout=full, cwd=tmp_path)
+        told = b"evlog: what was read is stored, but the summary could not be printed: No space left on device\n"
+        assert running.communicate()[1] == told
+    assert running.returncode == 1
+    assert len(kit.ids(layout.open_store(tmp_path / "s"))) == len(LINES.splitlines())
+    with Path("/dev/full").open("wb") as full:
+        running = process("ingest", "--data", "t", "log", "--quiet", "--dry-run", stdout=full, cwd=tmp_path)
+        assert running.communicate()[1] == b"evlog: No space left on device\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_says_what_is_kept(number, tmp_path):
     running = process("ingest", "--data", "s", "--flush-interval", "0s", stdin=subprocess.PIPE, cwd=tmp_path)
@@ -196,6 +212,20 @@ def test_init_begins_and_overwrites_nothing(evlog, tmp_path):
     assert (code, out) == (1, "")
     assert err.startswith("evlog: home/evlog.toml is there already; nothing was written\n")
     assert (tmp_path / "home" / "evlog.toml").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["evlog.toml", "plan.toml"])
+def test_init_looks_at_every_file_before_it_writes_one(evlog, tmp_path, name):
+    (tmp_path / name).symlink_to("nowhere")
+    code, _, err = evlog("init")
+    assert (code, f"{name} is there already; nothing was written" in err) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_init_writes_nothing_beside_what_can_be_no_store(evlog, tmp_path):
+    (tmp_path / "evlog-data").write_text("")
+    assert evlog("init")[0] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["evlog-data"]
 
 
 def test_the_settings_file_of_init_says_the_defaults(evlog, tmp_path, monkeypatch):

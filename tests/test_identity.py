@@ -117,6 +117,17 @@ def test_reports_follow_links_and_forget_them(tmp_path, cold):
     assert {name: told(store, name) for name in before} == before
 
 
+@pytest.mark.parametrize(("until", "linked"), [("2026-03-02", None), ("2026-03-09", 2)])
+def test_the_number_of_links_is_the_same_whatever_was_read(tmp_path, until, linked):
+    """Ids that stand beside a user count where an event of nobody is asked of; what people say of users counts always."""
+    log = LOG.replace("-   view", "ann view") + "2026-03-09 09:00 - view anonymous_id=d1\n2026-03-09 09:00 - view\n"
+    hot, cold = (logs.store(tmp_path / tier, logs.events(log), cold=tier == "cold") for tier in ("hot", "cold"))
+    assert all(told(one, to=until).definition.get("linked") == linked for one in (hot, cold))
+    for store in (hot, cold):
+        say(store, "bob", "ann")
+    assert all(told(one, to=until).definition["linked"] == (linked or 0) + 1 for one in (hot, cold))
+
+
 @pytest.mark.parametrize("cold", [False, True])
 def test_only_what_the_window_can_know_counts(tmp_path, cold):
     """A link that an event says later than the window's end is not known yet; one that a person says always holds."""

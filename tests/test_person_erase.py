@@ -67,6 +67,21 @@ def store(tmp_path: Path) -> layout.Store:
     return made
 
 
+@pytest.mark.parametrize("blanks", [" ", "\u00a0", "\u2003" * 5])
+def test_a_user_of_blanks_alone_goes_and_nothing_that_has_blanks_in_it(tmp_path: Path, blanks: str) -> None:
+    made = layout.create(tmp_path / "s")
+    beside = event("2", note=f"a . (b){blanks * 3}- c", tabs=f"x{blanks}y")
+    kit.ingest(made, event("1", user=blanks), beside, event("3", DAY_2, None, anonymous_id=blanks))
+    kit.here(made.root, "compact", str(DAY_2))
+    kit.ingest(made, event("4", user=blanks), json.dumps({"user_id": blanks}).encode())
+    before = {row[0]: row for row in kit.rows(made)}
+    assert erase.erase(made, blanks).found == 0
+    assert {row[0]: row for row in kit.rows(made)} == {"2": before["2"]}
+    assert places(made.root, blanks) == []
+    kit.ingest(made, event("5", user=blanks))
+    assert kit.ids(made) == ["2"]
+
+
 def test_the_user_is_gone_from_every_tier_and_the_receipt_says_the_truth(store: layout.Store) -> None:
     before = {row[0]: row for row in kit.rows(store)}
     assert {name.split("/")[0] for name, _ in places(store.root, ALICE)} == {"events", "parquet", "quarantine"}

@@ -25,10 +25,12 @@ SPOKEN: list[tuple[str, Any, Any]] = [
     ("é" * 5, json.dumps({"u": "é" * 5}), '{"u":"[erased]"}'),
     ("alice_smith", json.dumps(json.dumps({"alice_smith": 1})), '"{\\"[erased]\\": 1}"'),
     ("alice_smith", {"[erased]": 1, "alice_smith": 2}, {"[erased]": 1, "[erased]+": 2}),
+    (" ", {" ": ["\u00a0", " "]}, {ERASED: ["\u00a0", ERASED]}),
 ]
 SILENT: list[tuple[str, Any]] = [
     ("bob", "bobby"), ("bob", "rob-bob"), ("42", "1942"), ("42", "item 42"), ("42", 42), ("42", {"n": 42.0}),
     ("alice_smith", "alice smith"), ("alice_smith", None), ("12345678", True), ("erased", "[erased]"), ("[erased]", "x [erased]"),
+    (" ", "a . (b)"), (" ", "( )"), ("\u00a0" * 5, "x" + "\u00a0" * 6), (" " * 8, {"code": ":" + " " * 9 + "-"}),
 ]  # fmt: skip
 
 
@@ -65,6 +67,11 @@ def test_among_ids_another_id_is_another() -> None:
 def test_lines_as_they_came(line: bytes) -> None:
     assert Mention("zoë_von_x").in_line(line)
     assert not Mention("zoe_von_x").in_line(line)
+
+
+def test_blanks_in_lines_as_they_came() -> None:
+    assert Mention(" ").in_line(b'{"user_id": " ", bad')
+    assert not Mention(" ").in_line(b'{"user_id": "a b", bad')
 
 
 def test_numbers_in_fields_of_users() -> None:

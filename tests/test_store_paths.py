@@ -97,6 +97,14 @@ def test_a_symlink_in_place_of_a_partition_is_refused_before_anything_is_committ
     assert any("commit knows" in one.says or "missing" in one.says for one in _findings(store))
 
 
+@pytest.mark.parametrize("name", ["².done", "٣.done", "notes"])
+def test_a_file_that_is_no_record_counts_no_commit(store: layout.Store, name: str) -> None:
+    (store.journal / name).write_bytes(b"")
+    assert journal.newest(store) == 1
+    assert kit.ingest(store, event("new")).tally.batches == 1
+    assert journal.newest(store) == 2
+
+
 def _findings(store: layout.Store) -> list[object]:
     try:
         return list(verify(store).findings)

@@ -103,15 +103,15 @@ def test_again_is_nothing_and_lifting_takes_it_back(evlog):
 
 def test_several_ids_from_stdin_in_one_commit(evlog, monkeypatch, tmp_path):
     fed(evlog, event("a", user="zoe"))
-    (tmp_path / "ids").write_text("zoe\neve\nzoe\n")
+    (tmp_path / "ids").write_text("zoe\r\neve\n\n \nzoe")
     monkeypatch.setattr("sys.stdin", (tmp_path / "ids").open())
     code, out, _ = evlog("user", "suppress", "-", "--format", "ndjson")
-    assert (code, len(out.splitlines())) == (0, 2)
+    assert (code, len(out.splitlines())) == (0, 3), "an empty line is no id, a blank is one"
     assert len(audit.read(layout.open_store(Path("s")))) == 1
-    assert fed(evlog, event("b", user="zoe"), event("c", user="eve"))["no_consent"] == 2
+    assert fed(evlog, event("b", user="zoe"), event("c", user="eve"), event("d", user=" "))["no_consent"] == 3
 
 
-@pytest.mark.parametrize("word", ["undefined", " ", "a\x1b[2Jb", "x" * 257])
+@pytest.mark.parametrize("word", ["undefined", "", "a\x1b[2Jb", "x" * 257])
 def test_what_is_nobodys_id_is_refused(evlog, word):
     fed(evlog, event("a"))
     assert evlog("user", "suppress", word)[0] == 2

@@ -94,7 +94,10 @@ def restore(
                 work.read(seen)
                 if asked.dry_run or work.commit(at, by):
                     return work.told()
-    raise StoreBusy(f"events kept coming into days of {store.root} that are to come back")
+    raise StoreBusy(
+        f"events kept coming into days of {store.root} that are to come back; none of them did",
+        hint="run it again once nothing sends events of these days any more",
+    )
 
 
 def _by_day(entry: Entry) -> date:

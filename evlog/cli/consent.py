@@ -31,11 +31,11 @@ def confirm(question: str, *, yes: bool, cron: bool = False) -> None:
 
 
 def ids(given: Iterable[str]) -> list[str]:
-    """The ids that were given; `-` stands for those on stdin, one a line."""
+    """The ids that were given, as they stand: an id may be blanks. `-` stands for those on stdin, one a line."""
     found: list[str] = []
     for word in given:
         found += [line.rstrip("\r\n") for line in sys.stdin] if word == "-" else [word]
-    found = [one for one in found if one.strip()]
+    found = [one for one in found if one]
     if not found:
         raise UsageError("no id was given", hint="name one, or - to read them from stdin, one a line")
     return found

@@ -46,6 +46,10 @@ class Output:
             sys.stdout.flush()
             sys.stderr.write(f"{escape(text)}\n")
 
+    def flush(self) -> None:
+        """See to it that what was printed to stdout is out."""
+        sys.stdout.flush()
+
     def error(self, message: str, hint: str | None) -> None:
         """Say what went wrong; that stdout cannot be written may be it."""
         with contextlib.suppress(OSError):

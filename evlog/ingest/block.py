@@ -200,6 +200,8 @@ def blocks(
                 reader = _Reader(source.name, max_line, source.number)
                 for data in lines_of(stream) if lines_of else _pieces(stream, flush_interval):
                     if data:
+                        if lines_of is None:
+                            reader.offset = reader.offset or stream.skipped
                         reader.feed(data, gathering)
                         seen(stream.position())
                     idle = not data or stream.endless

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _READ = 1 << 16
 _FIELD_LIMIT = 16 << 20
-_INTEGER = re.compile(r"0|-?[1-9]\d{0,17}")
-_DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,14})\.\d{1,15}")
+_INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
+_DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,14})\.\d{1,15}", re.ASCII)
 _WORDS = {"true": True, "false": False}
 
 

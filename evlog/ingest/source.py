@@ -93,6 +93,7 @@ class Stream:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.broken: str | None = None
+        self.skipped = 0  # how many bytes of a byte order mark came before the first that was read
         self._raw = _opened(source)
         self._out = 0
         head = self._raw.peek(_HEAD)[:_HEAD]
@@ -120,7 +121,9 @@ class Stream:
             if data[:2] in _UTF16 or b"\0" in data[:2]:
                 hint = "convert it first: iconv -f UTF-16 -t UTF-8"
                 raise SourceError(f"{self.source.name} is UTF-16, not UTF-8", hint=hint)
-            data = data.removeprefix(_BOM) or self.read(size)
+            if data.startswith(_BOM):
+                self.skipped = len(_BOM)
+                data = data[self.skipped :] or self.read(size)
         return data
 
     def position(self) -> int:

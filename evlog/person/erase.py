@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from evlog.person.going import Going
     from evlog.store.layout import Store
 
+_AGAIN = "run it again once nothing sends events of this user any more"
 _TRIES = 5
 _OUT = ("archive", "export", "user export")  # acts that take events out of the store
 
@@ -92,7 +93,7 @@ def erase_each(store: Store, users: Sequence[str], how: How) -> Receipt:
                 seen = scan.scan(store, leaving.mentions, upto=batch, subjects=gone)
                 receipt.scanned, receipt.bytes, receipt.found_in = seen.files, seen.bytes, seen.found
                 return receipt
-    raise StoreBusy(f"new ids of the user kept coming into {store.root}")
+    raise StoreBusy(f"new ids of the user kept coming into {store.root}; nothing was erased", hint=_AGAIN)
 
 
 def _attempt(store: Store, who: list[Closure], leaving: Going, how: How) -> tuple[Receipt, int | None]:

@@ -75,7 +75,7 @@ def link(store: Store, source: str, target: str, *, now: datetime, by: str = "")
             return Told(source, person, changed=False)
         if _said(store, Said(source, target, now, by), since=batch):
             return Told(source, target, changed=True)
-    raise StoreBusy(f"the links of {store.root} kept changing")
+    raise StoreBusy(f"the links of {store.root} kept changing; nothing was said", hint="run it again")
 
 
 def unlink(store: Store, source: str, *, now: datetime, by: str = "") -> Told:
@@ -87,7 +87,7 @@ def unlink(store: Store, source: str, *, now: datetime, by: str = "") -> Told:
             return Told(source, None, changed=False)
         if _said(store, Said(source, None, now, by), since=batch):
             return Told(source, None, changed=True)
-    raise StoreBusy(f"the links of {store.root} kept changing")
+    raise StoreBusy(f"the links of {store.root} kept changing; nothing was said", hint="run it again")
 
 
 def _said(store: Store, line: Said, *, since: int) -> bool:

@@ -1,10 +1,10 @@
 """Where an id is spoken of: found in any string of any value, and taken out of it.
 
 An id of eight bytes and more is a mention wherever it occurs in a text, and in a number. A shorter one counts as a
-whole value or a whole word, a short number only as a whole value: `42` inside `1942` or `item 42` is nobody. In the
-columns that hold no people (`event_id`, `event_type`, `category`, …) a shorter one is there by chance: event 42 is not
-user 42, and what a target of the type `user` is called is. Another id is another id: in a column of ids, `user_12`
-inside `user_123` is no mention of it.
+whole value or a whole word, a short number only as a whole value: `42` inside `1942` or `item 42` is nobody. Blanks,
+however many, count as a whole value only. In the columns that hold no people (`event_id`, `event_type`, `category`, …)
+a shorter one is there by chance: event 42 is not user 42, and what a target of the type `user` is called is. Another
+id is another id: in a column of ids, `user_12` inside `user_123` is no mention of it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Mention:
     @cached_property
     def long(self) -> bool:
         """Whether the id is too long to occur by chance."""
-        return len(self.user.encode()) >= _LONG
+        return len(self.user.encode()) >= _LONG and not self.user.isspace()
 
     @cached_property
     def needle(self) -> str:
@@ -67,7 +67,7 @@ class Mention:
         told = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
         if self.long:
             return re.compile(told)
-        if self.user.isdigit():
+        if self.user.isdigit() or self.user.isspace():
             return re.compile(rf"\A(?:{told})\Z")
         return re.compile(rf"(?<![\w-])(?:{told})(?![\w-])")
 
@@ -130,7 +130,7 @@ class Mention:
         try:
             value = decode.load(raw)
         except Rejected:
-            return self.user in _TOKEN.findall(text)
+            return self.user in _TOKEN.findall(text) or (self.user.isspace() and f'"{self.user}"' in text)
         return self.spoken(value) or self._theirs(value)
 
     def _in_text(self, text: str) -> bool:

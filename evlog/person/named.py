@@ -13,7 +13,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def vet(one: str, *, usage: str) -> None:
     """Return if `one` can be the id of somebody; `usage` is the call that would name one."""
-    if not one.strip():
+    if not one:
         raise UsageError("an id is empty", hint=f"name it: {usage}")
     if one.lower() in NOBODY:
         raise UsageError(f"{one!r} means nobody, as a user id", hint="name the id of one person")

@@ -83,7 +83,10 @@ def apply(
             done = work.commit(seen, still=roll is not None or carrier is not None)
             if done is not None:
                 return replace(done, unrolled=unrolled)
-    raise StoreBusy(f"events kept coming into days of {store.root} that are to go")
+    raise StoreBusy(
+        f"events kept coming into days of {store.root} that are to go; none of them went",
+        hint=f"run it again once nothing sends events from before {before} any more",
+    )
 
 
 def _settled(store: Store) -> Snapshot:

@@ -42,7 +42,7 @@ ALIASES = ("$create_alias", "$identify", "alias", "identify", "user_alias")
 NOBODY = ("", *placeholder.WORDS)
 
 _TABLES = """
-CREATE TEMP TABLE told (anonymous_id VARCHAR, user_id VARCHAR, alias BOOLEAN, said HUGEINT);
+CREATE TEMP TABLE told (anonymous_id VARCHAR, user_id VARCHAR, nobodys DATE, alias BOOLEAN, said HUGEINT);
 CREATE TEMP TABLE aliases (anonymous_id VARCHAR, user_id VARCHAR, kind VARCHAR, properties VARCHAR, said HUGEINT);
 CREATE TEMP TABLE lines (id VARCHAR, target VARCHAR, said HUGEINT);
 CREATE TEMP TABLE linked (anonymous BOOLEAN, id VARCHAR, person VARCHAR);
@@ -53,7 +53,11 @@ _SAID = "CAST(epoch_us(ts) AS HUGEINT) * 18446744073709551616 + seq"
 _TELL = """
 INSERT INTO told
 WITH events AS NOT MATERIALIZED ({events})
-SELECT   anonymous_id, user_id, {alias} AS alias, max({said})
+SELECT   CASE WHEN user_id IS NOT NULL THEN anonymous_id END,
+         user_id,
+         CASE WHEN user_id IS NULL AND anonymous_id IS NOT NULL THEN CAST(ts AS DATE) END,
+         {alias} AS alias,
+         max({said})
 FROM     events
 WHERE    ts < $until AND (anonymous_id IS NOT NULL{or_alias})
 GROUP BY ALL
@@ -82,7 +86,7 @@ FROM   events
 WHERE  user_id IS NULL AND anonymous_id IS NOT NULL AND ts < $until
 LIMIT  1
 """
-_USERLESS_TOLD = "SELECT 1 FROM told WHERE user_id IS NULL AND anonymous_id IS NOT NULL LIMIT 1"
+_USERLESS_TOLD = "SELECT 1 FROM told WHERE list_contains($days, nobodys) LIMIT 1"
 
 _SAY = """
 INSERT INTO lines
@@ -199,7 +203,7 @@ UNION ALL
 SELECT TRUE, nobodys.id, coalesce(users.person, nobodys.target)
 FROM   nobodys LEFT JOIN users ON users.id = nobodys.target
 """
-_COUNT = "SELECT count(DISTINCT id), coalesce(bool_or(NOT anonymous), FALSE) FROM linked"
+_COUNT = "SELECT count(DISTINCT id), count(DISTINCT id) FILTER (NOT anonymous) FROM linked"
 _OF_USER = "SELECT person FROM linked WHERE NOT anonymous AND id = $id"
 _OF_NOBODY = "SELECT person FROM linked WHERE anonymous AND id = $id"
 _ANY_OF = "SELECT 1 FROM linked WHERE id = $id LIMIT 1"
@@ -234,8 +238,6 @@ class Identity:
     def __init__(self, engine: Engine, snapshot: Snapshot, said: Iterable[Said], *, until: datetime) -> None:
         self.engine = engine
         self.snapshot = snapshot
-        self.count = 0  # ids that count as another's
-        self.renames = False  # whether users are among them
         self.left_out = 0  # links that would have closed a circle
         self._until = until
         self._lines = list(said)
@@ -243,6 +245,20 @@ class Identity:
         self._all_told = False  # whether events with both ids are in `told`, of parts too
         self._looked: set[Part] = set()
         self._resolved = False  # whether anything was said, and the tables of it are there
+        self._linked, self._renamed = 0, 0  # ids that count as another's; and those of them that do so as users
+
+    @property
+    def count(self) -> int:
+        """How many ids count as another's: of users, and of nobody once files with events of nobody are fitted.
+
+        So it is the same whatever was read on the way, and of whichever tier.
+        """
+        return self._linked if self._all_told else self._renamed
+
+    @property
+    def renames(self) -> bool:
+        """Whether users are among the ids that count as another's."""
+        return bool(self._renamed)
 
     def fit(self, hot: Sequence[Segment], cold: Sequence[Part]) -> None:
         """Make `linked` right for every event in these files, which are some of the snapshot's.
@@ -372,8 +388,9 @@ class Identity:
         return bool(self.engine.rows(sql.format(events=events, alias=_ALIAS), {**params, "until": self._until}))
 
     def _userless(self, hot: Sequence[Segment], cold: Sequence[Part]) -> bool:
-        """Whether any event of these files has no user and an anonymous id; of segments, whether any of all has."""
-        if hot and self.engine.rows(_USERLESS_TOLD):
+        """Whether any event of these files has no user and an anonymous id."""
+        days = sorted({segment.day for segment in hot})
+        if days and self.engine.rows(_USERLESS_TOLD, {"days": days}):
             return True
         new = [part for part in cold if part not in self._looked]
         self._looked.update(new)
@@ -393,4 +410,4 @@ class Identity:
         run(_ENDS, {"ids": list(ends), "persons": list(ends.values())})
         run(_USERS)
         run(_LINKED)
-        self.count, self.renames = rows(_COUNT)[0]
+        self._linked, self._renamed = rows(_COUNT)[0]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evlog.query.result import Result
 
 _CHUNK = 1000
-_FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four: their full-width twins
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four: their full-width twins
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -36,7 +36,10 @@ def rows(result: Result, *, raw: bool = False, seen: bool = False) -> Iterator[b
 
 
 def disarmed(text: str) -> str:
-    """Return `text` so that a spreadsheet takes it for text; what is a number in full stays one."""
+    """Return `text` so that a spreadsheet takes it for text; what is a number in full stays one.
+
+    No two texts become the same: one that begins with `'` and a sign gets one more `'`.
+    """
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 

@@ -312,4 +312,4 @@ def _sweep(store: Store) -> None:
 
 def _number(name: str) -> int:
     stem = name.partition(".")[0]
-    return int(stem) if stem.isdigit() else 0
+    return int(stem) if stem.isascii() and stem.isdecimal() else 0

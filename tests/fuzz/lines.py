@@ -34,7 +34,7 @@ def target_lines(data: bytes) -> None:
     """The same lines, told alike, in whatever pieces the source comes."""
     size, limit, body = data[:1], data[1:2], data[2:]
     most = 16 + (limit or b"0")[0]
-    expected = None if _other_encoding(body) else _cut(body.removeprefix(_BOM), most)
+    expected = None if _other_encoding(body) else _cut(body, most)
     for piece in {1, (size or b"0")[0] or 3, 1 << 20}:
         try:
             found = _read(body, piece, most)
@@ -49,8 +49,8 @@ def _other_encoding(body: bytes) -> bool:
 
 def _cut(body: bytes, most: int) -> list[Line]:
     """The lines of a source, told by splitting it: what the reader must come to."""
-    found, at = [], 0
-    for number, line in enumerate(body.split(b"\n"), 1):
+    found, at = [], len(_BOM) * body.startswith(_BOM)
+    for number, line in enumerate(body[at:].split(b"\n"), 1):
         if line or at + len(line) < len(body):
             found.append((number, at, _told(line, most)))
         at += len(line) + 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import naughty
 import pytest
-from exportkit import Said, evlog
+from exportkit import INTERRUPTED, Said, evlog
 from feed import event, feed, new_store, written
 
 from evlog.cli.run import run
@@ -97,4 +97,6 @@ def on_a_terminal(root: Path, *words: str, monkeypatch: pytest.MonkeyPatch) -> t
     monkeypatch.setenv("TERM", "xterm-256color")
     with Terminal() as said:
         code = run(["--data", str(root), "--no-color", *words])
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
     return code, said.out.getvalue().decode(), said.err.getvalue().decode()

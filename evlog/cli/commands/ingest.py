@@ -12,6 +12,7 @@ from typer import Argument, Option
 from evlog.cli import clock, printing, rules
 from evlog.cli.command import command
 from evlog.cli.progress import progress
+from evlog.errors import EvlogError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,12 +78,8 @@ def ingest(
         if not dry_run:
             _log(call, store, outcome.tally)
         late = _backfilled(store, outcome.tally) if backfill else 0
-    _tell(call, outcome, shape, dry_run=dry_run)
-    if late:
-        events = printing.several(late, "event")
-        call.out.note(
-            f"{events} went into purged days: their rollups stay as they are, the next purge takes them again"
-        )
+    with _stored_all_the_same(dry_run=dry_run):
+        _tell(call, outcome, shape, late=late, dry_run=dry_run)
     return _code(outcome, tolerated=asked.tolerance is not None)
 
 
@@ -164,7 +161,21 @@ def _code(outcome: "Outcome", *, tolerated: bool) -> int:
     return _REJECTED if refused or outcome.broken else 0
 
 
-def _tell(call: "Call", outcome: "Outcome", shape: printing.Shape, *, dry_run: bool) -> None:
+@contextmanager
+def _stored_all_the_same(*, dry_run: bool) -> "Iterator[None]":
+    """Yield to what prints the summary; where that fails, the error says that what was read is stored."""
+    try:
+        yield
+    except (BrokenPipeError, UsageError):
+        raise
+    except (EvlogError, OSError) as error:
+        if dry_run:
+            raise
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise EvlogError(f"what was read is stored, but the summary could not be printed: {why}") from error
+
+
+def _tell(call: "Call", outcome: "Outcome", shape: printing.Shape, *, late: int, dry_run: bool) -> None:
     """Print the summary, and say what a person should look at."""
     tally = outcome.tally
     if shape.format == "json":
@@ -179,6 +190,12 @@ def _tell(call: "Call", outcome: "Outcome", shape: printing.Shape, *, dry_run: b
         call.out.note(note)
     if outcome.interrupted:
         call.out.note(f"interrupted; {tally.stored} events are stored, run it again for the rest")
+    if late:
+        events = printing.several(late, "event")
+        call.out.note(
+            f"{events} went into purged days: their rollups stay as they are, the next purge takes them again"
+        )
+    call.out.flush()
 
 
 def _notes(call: "Call", tally: "Tally", *, dry_run: bool) -> "Iterator[str]":

@@ -54,17 +54,17 @@ def _begun(call: "Call", home: Path) -> list[Path]:
 
     data = str(call.flags.get("data") or "evlog-data")
     texts = {home / FILE: _toml(data), home / "plan.toml": STARTER}
-    there = next((path for path in texts if path.exists()), None)
+    there = next((path for path in texts if os.path.lexists(path)), None)
     if there is not None:
         raise EvlogError(f"{there} is there already; nothing was written", hint="edit it, or begin in another folder")
     new = not home.exists()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = layout.create(home / data)  # it may be refused; the files are not
     for path, text in texts.items():
         with open(os.open(path, _NEW, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-    store = layout.create(home / data)
     for folder in (home.resolve(), *([home.resolve().parent] if new else [])):
         durable.sync_folder(folder)
     return [*texts, store.root]
