@@ -11,7 +11,7 @@ from evlog import reports
 from evlog.errors import UsageError
 from evlog.query.ask import Question, Reach
 from evlog.query.identity import Identity
-from evlog.query.standing import of_series, of_table
+from evlog.query.standing import of_series, of_table, partitions
 from evlog.rollup import hours, quality
 from evlog.rollup.periods import runs
 from evlog.rollup.questions import HOURS, QUALITY
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _WHO = {"told", "aliases", "lines", "linked", "claims", "standing", "named", "ends", "users"}
 """The tables of query/identity.py: who is who is settled once for all questions."""
+_PIECE = 16 << 20
+"""Bytes of Parquet files, which are some 400,000 events."""
 _TYPES = "SELECT DISTINCT event_type FROM seen ORDER BY event_type"
 
 
@@ -96,11 +98,26 @@ class Counter:
             return {one.first: self.put([one], partial(self._quality, day=one.first)) for one in run}
         asked = partial(self._answer, standing=standing, grain=run[0].grain)
         if not standing.key:
-            series = of_series(standing, self.put(run, asked))
-            return {one.first: series.get(one.first, ()) for one in run}
+            pieces = [run] if standing.settles else self._pieces(run)  # for sessions, events stand in memory
+            series = [of_series(standing, self.put(piece, asked)) for piece in pieces]
+            told = {first: records for piece in series for first, records in piece.items()}
+            return {one.first: told.get(one.first, ()) for one in run}
         if standing.period:
             return _of_tables(standing, self.put(run, asked), run)
         return {one.first: of_table(standing, self.put([one], asked)) for one in run}
+
+    def _pieces(self, run: Sequence[Period]) -> list[list[Period]]:
+        """The run, cut so that no piece holds more events than may stand in memory at once, or else is one period."""
+        found, size = [list[Period]()], 0
+        for period in run:
+            first, last = partitions(period.first, period.last, period.tz)
+            more = sum(file.stamp[1] for file in self._read.files if first <= file.day <= last)
+            if found[-1] and size + more > _PIECE:
+                found.append([])
+                size = 0
+            found[-1].append(period)
+            size += more
+        return found
 
     def put(self, run: Sequence[Period], read: Callable[[Question], Any]) -> Any:
         """What `read` makes of a question about these periods; the tables that it keeps go with it."""

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from evlog import engine
-from evlog.rollup.asked import GRAINS
+from evlog.rollup.asked import GRAINS, Done
 from evlog.rollup.count import Counter
 from evlog.rollup.rejects import refused
 from evlog.rollup.run import Range, Run
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
 
-    from evlog.rollup.asked import Asked, Done, Due
+    from evlog.rollup.asked import Asked, Due
     from evlog.store.layout import Store
     from evlog.store.links import Said
     from evlog.store.rollups import Grain
     from evlog.store.snapshot import Snapshot
 
     Progress = Callable[[int, int], None]
+
+_LIMITS = ("200MB", "400MB", "1GB", "2GB")  # of the engine; the next where the one before was too little
+_THREADS = 2  # each reads lines into buffers of its own
 
 
 def roll(
@@ -87,8 +90,33 @@ def _rolled(store: Store, asked: Asked, span: Range, done: Progress) -> Done:
             seen = snapshot.snapshot(store)
             said = links.seen(store, seen.batch)
         assert said is not None, "nobody commits under the lock"
-        with engine.connect(engine.Limits(spill=staged.path)) as connection:
-            return Run(asked, _counter(store, asked, connection, seen=seen, said=said), span).all(staged, done)
+        return _within_limits(store, asked, span, seen, said=said, staged=staged, done=done)
+
+
+def _within_limits(
+    store: Store,
+    asked: Asked,
+    span: Range,
+    seen: Snapshot,
+    *,
+    said: Sequence[Said],
+    staged: journal.Staging,
+    done: Progress,
+) -> Done:
+    """Count with as little memory as will do; with more, what was committed stays, and it goes on from there."""
+    so_far = Done()
+    for memory in _LIMITS:
+        limits = engine.Limits(threads=_THREADS, memory=memory, spill=staged.path)
+        run: Run | None = None
+        try:
+            with engine.connect(limits) as connection:
+                run = Run(asked, _counter(store, asked, connection, seen=seen, said=said), span, done=so_far)
+                return run.all(staged, done)
+        except engine.OutOfMemory:
+            if memory == _LIMITS[-1]:
+                raise
+            so_far = so_far if run is None else run.done
+    raise AssertionError  # pragma: no cover - the last limit returns or raises
 
 
 def _counter(store: Store, asked: Asked, connection: engine.Engine, *, seen: Snapshot, said: Sequence[Said]) -> Counter:

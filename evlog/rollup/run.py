@@ -99,10 +99,19 @@ class Run:
             self._keep_who(staged)
         for start in range(0, len(found), CHUNK):
             chunk = found[start : start + CHUNK]
-            self.counter.settle(_days(chunk, self._window), staged)
-            self._commit(staged, self._files(chunk))
+            self._count(chunk, staged)
             seen(start + len(chunk), len(found))
         return self._stand()
+
+    def _count(self, chunk: Sequence[Work], staged: Staging) -> None:
+        """Count and commit these periods; where that fails, `done` says nothing of them."""
+        known = self.done
+        try:
+            self.counter.settle(_days(chunk, self._window), staged)
+            self._commit(staged, self._files(chunk))
+        except BaseException:
+            self.done = known
+            raise
 
     def _work(self) -> list[Work]:
         """The periods that there is something to do about, in order, a grain after the other."""
