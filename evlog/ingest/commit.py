@@ -131,7 +131,6 @@ class Committer:
                 self._whole.renames += self._settle(batch, self._whole.base + self._whole.batches)
                 self._whole.received = batch.moment.received
                 self.heard = batch.parsed.heard
-                batch.staging.sync()
             else:
                 with locks.commit(self.store):
                     journal.recover(self.store)

@@ -307,10 +307,19 @@ def _died(_store: layout.Store, _path: Path, fd: int) -> None:
     os.close(fd)
 
 
+def left_names(home: Path) -> list[str]:
+    """The names in the store that the dead made last: the record, and the folders of what it brings."""
+    (record,) = journal.unapplied(_store(home))
+    folders = {target.rpartition("/")[0] for _, target in record.renames}
+    return [f"journal/{record.batch:012d}.json", *sorted(name for name in folders if "/" in name)]
+
+
 def left_behind(home: Path) -> None:
-    """Leave a commit that nobody applied, a staging folder of the dead, and one whose owner lives."""
+    """Leave a commit of which nobody did more than make folders, a staging folder of the dead, and one of the living."""
     half_committed(home)
     store = _store(home)
+    for name in left_names(home)[1:]:
+        (store.root / name).mkdir(mode=0o700, exist_ok=True)
     dead = store.staging / "dead"
     dead.mkdir(mode=0o700)
     durable.write_new(dead / "owner", [b""])

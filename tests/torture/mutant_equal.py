@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mutant_swaps import SWAPPED
+
 _STAGED = "both write files that nobody names yet; they are synced together"
 _READ = "both only read, under the same lock"
 _SPARE = "it only writes a staged file that no record names"
@@ -66,9 +68,6 @@ _BY_FUNCTION: dict[str, dict[str, str]] = {
     },
     "export/folder.py _written": {"without os.O_NOFOLLOW": "O_EXCL follows no symlink either"},
     "archive/out.py constants": {"_NEW without os.O_NOFOLLOW": "O_EXCL follows no symlink either"},
-    "ingest/commit.py Committer.commit": {
-        "without `batch.staging.sync()`": "the commit syncs what is not; the lock is held from the first block on",
-    },
     "store/locks.py _take": {
         "`time.sleep(_POLL)` before `if time.monotonic() >= give_up:`": "it gives up a twentieth of a second later",
     },
@@ -90,4 +89,9 @@ _BY_FUNCTION: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
-EQUAL = {f"{place}: {what}": why for place, whats in _BY_FUNCTION.items() for what, why in whats.items()}
+EQUAL = {
+    f"{place}: {what}": why
+    for told in (_BY_FUNCTION, SWAPPED)
+    for place, whats in told.items()
+    for what, why in whats.items()
+}

@@ -15,7 +15,7 @@ import torture
 if TYPE_CHECKING:
     from conftest import Tally
 
-SOME = 10
+SOME = 6
 CHUNKS = range(torture.much(16, 1))
 
 

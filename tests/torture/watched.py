@@ -15,7 +15,7 @@ from unittest import mock
 import one_engine
 import storekit as kit
 from acts import STORE, few_questions
-from commands import AUDITED, COMMANDS, half_committed, left_behind, living
+from commands import AUDITED, COMMANDS, half_committed, left_behind, left_names, living
 from watchlint import Lint
 
 from evlog.store import audit, journal, layout, locks
@@ -65,6 +65,7 @@ def faults(name: str, *, left: bool = False, died: bool = False) -> list[str]:
     try:
         with one_engine.shared(), few_questions():
             lint = Lint(home, STORE, alone=command.alone)
+            lint.inherits(*(left_names(home) if left else ()))
             with lint.watch.on(), _dying(home, lint) if died else nullcontext():
                 command.run(home, lint.acknowledged)
             kept = _descriptors() - before

@@ -46,6 +46,11 @@ class Lint:
         self._deaf = False
         self._old |= {path.lstat().st_ino for path in self.home.rglob("*")}
 
+    def inherits(self, *names: str) -> None:
+        """Hear of what another made before it died: nobody knows whether these names in the store last."""
+        for name in names:
+            self._changed(f"{self.store}/{name}", "left behind:")
+
     def hears(self, step: Step) -> None:
         """Judge one step."""
         if self._deaf:
@@ -137,6 +142,10 @@ class Lint:
     def _published(self, path: str) -> set[int]:
         return self._old if self._inner(path).split("/")[0] in _TIERS else set()
 
+    def _chmod(self, step: Step) -> None:
+        size = (self.home / step.path).lstat().st_size
+        self._must(size <= len(b"PAR1"), f"others might have read {step.path} before it was for its owner alone")
+
     def _pwrite(self, step: Step) -> None:
         held = step.held.get(step.path, False)
         self._must(held, f"the holder is named without the lock: {step.path}")
@@ -212,11 +221,15 @@ class Lint:
             return
         named = {target for body in self._waiting() for _, target in body["renames"]}
         self._must(inner in named, f"{inner} named by no record")
+        if inner == "audit/head":
+            self._must(f"{self.store}/audit" not in self._news, f"{inner} before the other name of the old one lasts")
         self._must("journal" not in {self._inner(folder) for folder in self._news}, f"{inner} before its record lasts")
 
     def _unlink(self, step: Step) -> None:
         inner = self._inner(step.path)
         top = inner.split("/")[0]
+        wide = (self.home / step.path).lstat().st_mode & 0o077 if inner else 0
+        self._must(not wide, f"others might have used {step.path}")
         if top in _TIERS and not inner.endswith(".tmp"):
             self._must(self._holds(step, COMMIT), f"{inner} removed without the commit lock")
             named = [body for body in self._waiting() if inner in body["unlinks"]]
