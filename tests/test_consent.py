@@ -23,9 +23,10 @@ from evlog.event.plan_write import dumps
 from evlog.event.starter import STARTER, example
 from evlog.ingest import block
 from evlog.ingest.block import Block
+from evlog.ingest.commit import Committer
 from evlog.ingest.parse import Parser
 from evlog.ingest.rules import Rules
-from evlog.ingest.run import Tolerance
+from evlog.ingest.run import Tolerance, _Handling
 from evlog.store import tombstones
 
 if TYPE_CHECKING:
@@ -453,3 +454,16 @@ def test_the_words_of_a_run_are_one_entry_of_the_audit_log_a_commit(tmp_path):
         (WORD, 2, {"refused": 2, "granted": 0})
     ]
     assert NOW.isoformat() in entries[0]["at"]
+
+
+def test_whose_devices_fall_silent_is_asked_of_a_batch_as_it_is_after_the_one_before_it(tmp_path):
+    """Two batches are parsed; only the grant in the first makes the refusal in the second a new one."""
+    store = new_store(tmp_path)
+    feed(store, written(tmp_path / "log", word("w", minute=1)))
+    nobodys = seen("d", user=None, minute=5, anonymous_id="tablet")
+    blocks = (grant("g", minute=2),), (seen("p", minute=2, anonymous_id="tablet"), word("w2", minute=3), nobodys)
+    work = _Handling(store, OPEN, lambda: NOW, Committer(store), lambda *_: tombstones.words.Suppressed())
+    batches = [work.prepare(Block.of(b"\n".join(rows) + b"\n")) for rows in blocks]
+    for batch in batches:
+        work.finish(batch)
+    assert ids(store) == ["g", "p"]
