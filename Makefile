@@ -17,8 +17,8 @@ $(READY): pyproject.toml
 	  $$($(BIN)/python -c 'import tomllib; print(*(d.replace(" ", "") for d in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))')
 	@touch $(READY)
 
-test: $(READY)   ## install and run the tests
-	$(BIN)/python -m pytest -n auto --dist worksteal
+test: $(READY)   ## install and run the tests, but for the longest
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not long"
 
 lint: $(READY)   ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -26,7 +26,8 @@ lint: $(READY)   ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test ## everything CI runs
+check: lint      ## everything CI runs: the linters and all tests
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 torture: $(READY) fuzz ## every fault at every point, many random logs, fuzzing (hours); what cannot run here is counted
 	EVLOG_TORTURE=1 $(BIN)/python -m pytest -n auto --dist worksteal

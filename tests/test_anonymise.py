@@ -92,6 +92,7 @@ def store(tmp_path: Path) -> layout.Store:
     return made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("named", WHOLE)
 def test_every_number_stays_and_no_id_does(store: layout.Store, named: str) -> None:
     asked = tuple(ASKED) if named == ANN else CORE
@@ -182,6 +183,7 @@ def _hashes(store: layout.Store) -> dict[str, set[int]]:
     return found
 
 
+@pytest.mark.long
 def test_what_is_remembered_of_purged_days_moves_to_the_pseudonym(store: layout.Store) -> None:
     kit.here(store.root, "purge", str(DAY_2))
     before, held = numbers(store), firsts.held(store)
@@ -240,6 +242,7 @@ def histories(draw: Any) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.long
 @settings(max_examples=much(12, 2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     histories(),

@@ -74,6 +74,7 @@ def points(base: Path, command: str, home: Path) -> list[int]:
     return sorted({1 + number * (count - 1) // (SHARE - 1) for number in range(SHARE)})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["out", "back"])
 def test_killed_at_any_point(bases: dict[str, Path], command: str, tmp_path: Path) -> None:
     whole = kit.rows(layout.open_store(bases["out"] / "s"))

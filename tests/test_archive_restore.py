@@ -110,6 +110,7 @@ def test_a_restored_day_is_marked_for_rollups_and_told_in_the_audit_log(evlog: H
     assert audit.findings(evlog.store) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("report", ["dau", "events", "active", "retention"])
 def test_reports_go_on_telling_what_rollups_say(evlog: Here, report: str) -> None:
     asked = ("report", report, "--from", str(DAY_1), "--to", str(DAY_3), "--as-of", str(NOW.date()))

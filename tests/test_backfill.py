@@ -71,6 +71,7 @@ def test_replay_lets_them_in_by_the_same_word(evlog: Here) -> None:
     assert purge.apply(evlog.store, DAY_2).events == 1
 
 
+@pytest.mark.long
 def test_a_frozen_rollup_is_not_counted_anew(monkeypatch: pytest.MonkeyPatch, capfdbinary: Any, tmp_path: Path) -> None:
     archivekit.filled(tmp_path / "evlog-data")
     kit.written(tmp_path / "late.ndjson", event("late", user="somebody else"))

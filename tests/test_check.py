@@ -237,6 +237,7 @@ def test_a_session_with_two_users(desk):
     fine(desk, "sessions")
 
 
+@pytest.mark.long
 def test_rolled_up_numbers_are_held_against_the_events(desk):
     desk.ingest(*days(8, 10))
     fine(desk, "rollups", verdict="no data")
@@ -315,6 +316,7 @@ def test_a_rollup_that_takes_long(desk):
     fine(desk, "rollup_seconds", *END, "--rollup-seconds", "61")
 
 
+@pytest.mark.long
 def test_a_rollup_that_is_overdue(desk):
     desk.ingest(*days(7, 10))
     fine(desk, "rollup_overdue", verdict="no data")

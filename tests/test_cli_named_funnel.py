@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -69,6 +71,7 @@ def test_a_flag_stands_above_the_plan(tmp_path: Path) -> None:
     assert {key: found[key] for key in SAID} == {**flags, "within_session": False}
 
 
+@pytest.mark.long
 def test_a_bundle_stands_above_the_plan_and_a_flag_above_the_bundle(tmp_path: Path) -> None:
     plan(tmp_path, 'window = "2h"', 'ties = "seq"', 'order = "strict"')
     (tmp_path / "evlog.toml").write_text('plan = "plan.toml"\n[report]\nfunnel_window = "4h"\n')

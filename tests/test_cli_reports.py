@@ -212,6 +212,7 @@ def test_sql_reads_and_only_reads(evlog):
     assert err.startswith("evlog: only one SELECT, EXPLAIN or DESCRIBE is run")
 
 
+@pytest.mark.long
 def test_purge_takes_more_than_half_only_when_told(evlog, tmp_path):
     code, out, err = evlog("purge", "--older-than", "7d", "--as-of", "2026-03-11")
     assert (code, out) == (1, "")
@@ -313,6 +314,7 @@ def examples(table=COMMANDS):
             yield name, entry
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "entry"), list(examples()), ids=lambda value: value if isinstance(value, str) else "")
 def test_the_example_of_every_command_works(evlog, tmp_path, monkeypatch, name, entry):
     (tmp_path / "events.ndjson").write_text(LOG)

@@ -431,6 +431,7 @@ def test_an_old_word_holds_in_the_blocks_that_follow_it(tmp_path, monkeypatch, w
         assert (ids(store), tally.no_consent) == (["g", "c"], 3)
 
 
+@pytest.mark.long
 def test_workers_do_not_wait_for_each_other_for_ever(tmp_path):
     """What one tells the other may be more than a pipe holds: many events without an id, many words of consent."""
     path = tmp_path / "log"

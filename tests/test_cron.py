@@ -96,6 +96,7 @@ def tab_of(home: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_every_line_runs_and_is_silent_where_all_is_well(home: Path) -> None:
     found = lines_of(tab_of(home))
     assert len(found) == len(NAMES) + 3
@@ -108,6 +109,7 @@ def test_every_line_runs_and_is_silent_where_all_is_well(home: Path) -> None:
     assert {path.name for path in home.iterdir()} == {project_of(home).name}, "nothing is left in the home folder"
 
 
+@pytest.mark.long
 def test_the_lines_that_wait_run_too(home: Path, tmp_path: Path) -> None:
     words = {
         "/var/log/app/events": "logs",
@@ -143,6 +145,7 @@ def test_a_check_that_does_not_hold_is_mailed(home: Path) -> None:
     assert "rejects" in mail
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["rollup", "compact", "purge"])
 def test_who_finds_the_store_locked_says_by_whom(home: Path, name: str) -> None:
     store = layout.open_store(project_of(home) / "evlog-data")
@@ -157,6 +160,7 @@ def test_who_finds_the_store_locked_says_by_whom(home: Path, name: str) -> None:
     assert ended(waits) == (0, "")
 
 
+@pytest.mark.long
 def test_all_at_once_end_well(home: Path) -> None:
     project = project_of(home)
     found = lines_of(tab_of(home))[: len(NAMES)]

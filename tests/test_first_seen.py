@@ -264,6 +264,7 @@ def _event(number: int, moment: tuple[int, int], who: tuple[str | None, str | No
     return {**event(f"e{number}", day, who[0], event_type=kind, **more), "ts": f"{day}T{moment[1]:02}:30:00Z"}
 
 
+@pytest.mark.long
 @settings(max_examples=much(36, 4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     batches=st.lists(logged, min_size=1, max_size=2),

@@ -96,6 +96,7 @@ def say(store, source, target, *, at=datetime(2026, 3, 5)):
     link._said(store, Said(source, target, at), since=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cold", [False, True])
 def test_reports_follow_links_and_forget_them(tmp_path, cold):
     store = logs.store(tmp_path, logs.events(LOG), cold=cold)

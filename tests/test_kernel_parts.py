@@ -150,6 +150,7 @@ def test_who_is_removed_is_told_by_what():
     assert (attempt.rows, attempt.why, attempt.removed) == ((0, 2), Why("excluded", 1), True)
 
 
+@pytest.mark.long
 def test_an_attempt_that_ends_early_has_a_reason_that_holds():
     draw = random.Random("reasons")
     causes = set()

@@ -303,6 +303,7 @@ def test_machines_get_one_document_and_the_same_bytes(evlog, tmp_path):
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.long
 def test_rollups_change_nothing_of_it(evlog):
     before = evlog("overview", "--format", "json")
     assert before[0] == 0

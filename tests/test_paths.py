@@ -20,6 +20,7 @@ from evlog.query.scope import Scope
 SOME = [None, None, *KINDS]
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None)
 @given(
     logged(),

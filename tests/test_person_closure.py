@@ -191,6 +191,7 @@ def meaning(store: layout.Store) -> tuple[dict[str, str], dict[str, str], list[d
     return users, nobodys, events, cut
 
 
+@pytest.mark.long
 @settings(max_examples=much(36, 4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(), st.sampled_from(IDS), st.booleans())
 def test_any_person_goes_whole_and_others_mean_whom_they_meant(

@@ -275,6 +275,7 @@ def wrong(rule: EventRule, event: dict, held: dict) -> set[tuple[str, str]]:
     return found
 
 
+@pytest.mark.long
 @settings(max_examples=1000, deadline=None)
 @given(st.data())
 def test_compiled_and_plain_reading_agree(data: st.DataObject):

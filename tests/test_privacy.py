@@ -280,6 +280,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=500)
 @given(st.dictionaries(KEY, JSON, max_size=5), st.sampled_from(["redact", "truncate", "reject"]))
 def test_cleaning_twice_is_cleaning_once(held: dict, mode: str):

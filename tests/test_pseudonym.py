@@ -81,6 +81,7 @@ ASKED = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["table", "json", "csv", "ndjson", "markdown", "parquet"])
 def test_no_id_comes_out_in_any_format(evlog, tmp_path, form) -> None:
     for number, words in enumerate(ASKED):

@@ -62,6 +62,7 @@ def rolled(store: layout.Store, *periods: tuple[str, date, date]) -> list[str]:
 # -- rolled up first -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_reports_go_on_telling_the_numbers_of_purged_days(rolling: Here) -> None:
     asked = ("--from", "2026-01-04", "--to", "2026-01-08")
     before = rolling.json("report", "dau", *asked)
@@ -240,6 +241,7 @@ def test_the_environment_cannot_play_now(evlog: Here, monkeypatch: pytest.Monkey
     assert evlog("purge", "--as-of", "latest")[0] == 2
 
 
+@pytest.mark.long
 def test_the_rollup_plays_by_the_same_now(rolling: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     from evlog import rollup
 

@@ -113,6 +113,7 @@ def came(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return outputs
 
 
+@pytest.mark.long
 def test_each_console_block_prints_what_it_shows(came: list[str]) -> None:
     shown = steps(README.read_text("utf-8"))
     assert len(came) == len(shown) > 0

@@ -99,6 +99,7 @@ def test_an_empty_store_has_an_answer(tmp_path, name):
     assert result.notes == ("the store holds no event yet: evlog ingest FILE",)
 
 
+@pytest.mark.long
 @settings(max_examples=much(75, 8), deadline=None)
 @given(questions(["a", "b", "c"]), st.booleans())
 def test_active_users_are_those_that_brute_force_finds(tmp_path_factory, question, cold):
@@ -118,6 +119,7 @@ def test_active_users_are_those_that_brute_force_finds(tmp_path_factory, questio
     assert dau.definition["events_without_user"] == people.userless(events, scope)
 
 
+@pytest.mark.long
 @settings(max_examples=much(75, 8), deadline=None)
 @given(questions(["a", "b", "c"]), st.booleans())
 def test_calendars_usage_and_events_are_those_that_brute_force_finds(tmp_path_factory, question, cold):

@@ -111,6 +111,7 @@ def store(tmp_path):
     return layout.create(tmp_path / "s")
 
 
+@pytest.mark.long
 @settings(max_examples=much(6, 1), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_rollups_answer_as_events_do_also_after_late_events(tmp_path_factory, data):
@@ -181,6 +182,7 @@ def later(store, **fields):
     storekit.ingest(store, storekit.event("late", **{"ts": "2026-03-23T11:00:00Z", **fields}), now=datetime(2026, 4, 2))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "options"), ASKED)
 def test_every_report_of_a_kept_period_is_told_by_rollups_unless_it_may_still_grow(rolled, name, options):
     grows = name in {"sessions", "frequency", "dropoff"}
@@ -199,6 +201,7 @@ def test_the_users_of_a_range_are_told_where_it_is_a_kept_period(rolled):
     assert source(*rolled, DAY_1, DAY_2) == "events"
 
 
+@pytest.mark.long
 def test_a_late_event_makes_the_periods_in_its_reach_stale_until_they_are_counted_again(rolled):
     store, scope = rolled
     later(store, user="u9")
@@ -209,6 +212,7 @@ def test_a_late_event_makes_the_periods_in_its_reach_stale_until_they_are_counte
     assert source(store, scope, DAY_1) == source(store, scope, DAY_2, DAY_2, "wau") == "rollups"
 
 
+@pytest.mark.long
 def test_a_period_that_was_running_is_told_as_of_the_instant_of_its_rollup_only(tmp_path):
     store, noon = layout.create(tmp_path / "s"), datetime(2026, 3, 24, 12)
     storekit.ingest(store, *LOG, now=datetime(2026, 4, 1))
@@ -240,6 +244,7 @@ def test_another_zone_and_another_first_day_of_the_week_are_counted_anew(rolled)
     assert source(store, week, date(2026, 3, 22), date(2026, 3, 28), "wau", calendar=True) == "events"
 
 
+@pytest.mark.long
 def test_an_id_that_turns_out_to_be_somebodys_makes_its_days_stale(rolled):
     store, scope = rolled
     later(store, ts="2026-03-31T11:00:00Z", user="u8", anonymous_id="a1")
@@ -256,6 +261,7 @@ def test_what_says_nothing_new_of_who_is_who_leaves_other_days_as_they_are(rolle
     assert source(store, scope, DAY_1) == "rollups"
 
 
+@pytest.mark.long
 def test_an_alias_and_a_link_by_hand_may_concern_any_day(rolled):
     store, scope = rolled
     storekit.here(store.root, "link", "a1", "u1")
@@ -266,6 +272,7 @@ def test_an_alias_and_a_link_by_hand_may_concern_any_day(rolled):
     assert source(store, scope) == "events"
 
 
+@pytest.mark.long
 def test_links_that_are_said_after_what_plays_now_are_not_known_yet(tmp_path):
     store, scope = layout.create(tmp_path / "s"), scope_of("UTC", NOW)
     storekit.ingest(store, *LOG, storekit.event("e8", ts="2026-04-02T10:00:00Z", user="u1", anonymous_id="a1"), now=NOW)
@@ -297,6 +304,7 @@ def answered(store, scope, asked):
     return [rollkit.both(store, scope, name, **options)[0] for name, options in asked]
 
 
+@pytest.mark.long
 @settings(max_examples=much(6, 1), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_after_a_purge_the_rows_of_purged_periods_are_what_they_were(tmp_path_factory, data):
@@ -315,6 +323,7 @@ def test_after_a_purge_the_rows_of_purged_periods_are_what_they_were(tmp_path_fa
     assert all(told.definition["frozen"] >= f"to {max(held)}" for told in after if held)
 
 
+@pytest.mark.long
 def test_after_a_purge_a_kept_period_is_told_whole_and_of_others_what_may_be_added_up(rolled):
     store, scope = rolled
     tables = [
@@ -357,6 +366,7 @@ def test_after_a_purge_the_users_of_a_range_are_known_while_its_own_days_are_the
     assert (both.source, both.rows, both.summary["users"]) == ("both", lost.rows, None)
 
 
+@pytest.mark.long
 def test_a_local_day_that_is_purged_in_part_is_counted_once(tmp_path):
     store, scope = layout.create(tmp_path / "s"), scope_of("Europe/Berlin", NOW)
     more = [storekit.event("f1", ts="2026-03-26T23:30:00Z", event_type="view", user="u5")]  # the 27th in Berlin
@@ -401,6 +411,7 @@ def test_frozen_numbers_stay_when_the_plan_changes_and_it_is_told(rolled):
     assert "some of these were counted when the plan said otherwise" in told.notes
 
 
+@pytest.mark.long
 def test_a_funnel_of_the_plan_is_told_of_purged_periods(rolled):
     store, scope = rolled
     first = rollkit.scope_of(scope, last=DAY_1)
@@ -428,6 +439,7 @@ def test_another_funnel_is_not_told_by_that_of_the_plan(rolled, other):
 # -- as one calls it ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_report_says_on_the_command_line_what_it_was_made_of(tmp_path, monkeypatch, capfdbinary):
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("EVLOG_")]:

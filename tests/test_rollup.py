@@ -82,6 +82,7 @@ def told(store: Store, scope: Any, one: Standing, period: rollups.Period) -> Any
     return of_table(one, found) if one.key else of_series(one, found).get(period.first, ())
 
 
+@pytest.mark.long
 @settings(max_examples=much(18, 2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(questions.questions(["seen", "start", "stop"]), st.booleans(), st.randoms(use_true_random=False))
 def test_every_section_is_what_its_report_says_of_that_period(tmp_path_factory, found, cold, dice) -> None:
@@ -193,6 +194,7 @@ def do(store: Store, number: int, step: Any, zone: str) -> None:
         erase.erase(store, one)
 
 
+@pytest.mark.long
 @settings(max_examples=much(24, 2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_steps, min_size=3, max_size=9), st.sampled_from(["UTC", "America/New_York"]))
 def test_after_any_history_what_was_counted_bit_by_bit_is_what_is_counted_at_once(history: Any, zone: str) -> None:
@@ -236,6 +238,7 @@ def test_a_late_event_changes_its_day_and_the_windows_that_cover_it_and_says_so(
     kit.sound(store)
 
 
+@pytest.mark.long
 def test_a_late_event_after_the_last_word_is_told_too(store: Store) -> None:
     first = rollup.roll(store, asked(date(2026, 3, 1)))
     assert (first.provisional, first.frozen) == (7, 0)  # the last two days and the hours of these, the week, the months
@@ -261,6 +264,7 @@ def test_a_day_that_was_running_is_counted_again_once_it_is_over(store: Store) -
     assert {one.why for one in done.changed if one.period == "2026-01-07"} == {"final"}
 
 
+@pytest.mark.long
 def test_an_earlier_instant_may_play_now(store: Store) -> None:
     rollup.roll(store, asked(DAY_2))
     early = kept.content(store)
@@ -349,6 +353,7 @@ def test_an_event_with_both_ids_changes_the_days_before_on_which_the_one_was_nob
     assert rollup.roll(strangers, asked()).periods == 0
 
 
+@pytest.mark.long
 def test_a_link_by_hand_and_its_being_taken_back_change_the_days_of_that_id(strangers: Store) -> None:
     before = numbers(strangers)
     link.link(strangers, "device-2", "ann", now=datetime(2026, 1, 20))
@@ -473,6 +478,7 @@ def test_the_last_count_can_be_made_under_the_lock_of_the_purge(store: Store) ->
 # -- crashes -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", range(4))
 def test_what_is_interrupted_goes_on_and_ends_where_it_would_have(
     store: Store, monkeypatch: pytest.MonkeyPatch, when: int

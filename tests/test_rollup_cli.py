@@ -63,6 +63,7 @@ def test_all_that_is_held_is_counted_and_the_second_run_finds_nothing(evlog, sto
     assert again[2] == "there is nothing new to count\n"
 
 
+@pytest.mark.long
 def test_what_changed_is_told_with_the_old_number_the_new_one_and_the_reason(evlog, store):
     rolled(evlog)
     kit.ingest(store, event("late", user="cid"))
@@ -78,6 +79,7 @@ def test_what_changed_is_told_with_the_old_number_the_new_one_and_the_reason(evl
     assert "more numbers changed: see --format ndjson" in err
 
 
+@pytest.mark.long
 def test_a_range_is_counted_by_its_ends_or_its_length(evlog, store):
     rolled(evlog, "--grain", "day", "--from", "2026-01-06", "--to", "2026-01-07")
     assert files(store) == {("day", "2026-01-06"), ("day", "2026-01-07")}
@@ -100,6 +102,7 @@ def test_a_dry_run_says_which_periods_and_why_and_changes_nothing(evlog, store):
     assert kit.tree(store.root) == before
 
 
+@pytest.mark.long
 def test_a_zone_has_rollups_of_its_own(evlog, store):
     rolled(evlog)
     rolled(evlog, "--tz", "Europe/Berlin", "--grain", "day")
@@ -116,6 +119,7 @@ def test_a_success_is_quiet_and_a_line_tells_of_each_run(evlog, store):
     assert [one["periods"] for one in runs.read(store, "rollup")] == [10, 0]
 
 
+@pytest.mark.long
 def test_the_funnels_of_the_plan_are_counted(evlog, store, tmp_path):
     (tmp_path / "plan.toml").write_text(PLAN)
     rolled(evlog, "--plan", str(tmp_path / "plan.toml"))
@@ -167,6 +171,7 @@ def test_no_store_is_told(evlog):
     assert evlog("rollup")[0] == 1
 
 
+@pytest.mark.long
 def test_purged_days_keep_what_was_counted_of_them(evlog, store):
     code, _, err = evlog("purge", "--older-than", "1d", "--as-of", "2026-01-07", "--yes", "--force")
     assert code == 0, err

@@ -209,6 +209,7 @@ def simulated(out: Path, seed: int) -> None:
     subprocess.run(script, check=True, capture_output=True)
 
 
+@pytest.mark.long
 def test_the_simulator_writes_the_committed_logs_again(tmp_path: Path) -> None:
     simulated(tmp_path, seed=EXPECTED["seed"])
     names = sorted(path.name for path in (SAMPLES / "logs").iterdir())
@@ -218,6 +219,7 @@ def test_the_simulator_writes_the_committed_logs_again(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "expected.json").read_text()) == EXPECTED
 
 
+@pytest.mark.long
 def test_another_seed_gives_another_log(tmp_path: Path) -> None:
     simulated(tmp_path, seed=3)
     other = json.loads((tmp_path / "expected.json").read_text())
@@ -312,10 +314,12 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     return store, evlog(store, "ingest", "--plan", SAMPLES / "plan.toml", SAMPLES / "logs", exits=3)
 
 
+@pytest.mark.long
 def test_an_ingest_counts_what_expected_says(ingested: tuple[Path, dict[str, Any]]) -> None:
     assert {name: ingested[1][name] for name in EXPECTED["ingest"]} == EXPECTED["ingest"]
 
 
+@pytest.mark.long
 def test_a_second_ingest_stores_nothing(ingested: tuple[Path, dict[str, Any]]) -> None:
     told, first = (
         evlog(ingested[0], "ingest", "--plan", SAMPLES / "plan.toml", SAMPLES / "logs", exits=3),

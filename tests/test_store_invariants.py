@@ -219,6 +219,7 @@ def test_bad_input_changes_nothing_of_good_input(tmp_path: Path) -> None:
     assert (told.read, told.stored, told.rejected, told.blank) == (9, 2, 7, 1)
 
 
+@pytest.mark.long
 def test_bounded_memory(tmp_path: Path) -> None:
     """Invariant 15: a compaction of 54 MB of text, in a process of its own (the bench measures larger ones)."""
     store = layout.create(tmp_path / "s")
