@@ -13,7 +13,6 @@ import pytest
 import storekit as kit
 import torture
 
-from evlog.render.csv import _FORMULA, _NUMBER
 from evlog.store import layout, locks
 
 if TYPE_CHECKING:
@@ -142,6 +141,10 @@ def test_the_check_sees_what_it_looks_for(home: Path, monkeypatch: pytest.Monkey
         _clean(home, "report", EVIL[0])
 
 
+_FORMULA, _NUMBER = (
+    re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"),
+    re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE),
+)
 FORMULAS = ("=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0", "\uff1d1+1", "-", "=")
 TABLES: tuple[tuple[str, ...], ...] = (
     ("report", "top", "properties.x"), ("report", "events"), ("report", "targets"), ("report", "usage"), ("report", "paths"), ("report", "dau", "--by", "properties.x"),
