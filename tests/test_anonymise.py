@@ -156,6 +156,7 @@ def test_what_comes_again_is_refused_or_a_duplicate_and_the_pseudonym_gets_no_mo
     assert closure.of(store, SHARED) == closure.Closure(SHARED, SHARED), "a device others use leads to nobody"
 
 
+@pytest.mark.long
 def test_nothing_tells_a_right_guess_from_a_wrong_one(store: layout.Store) -> None:
     """Pseudonyms are chance; of the person's own events no hash of what they said is left."""
     twin = layout.Store(shutil.copytree(store.root, store.root.parent / "twin"))

@@ -86,6 +86,7 @@ def fed(desk: Desk) -> Desk:
     return desk
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("key", "seen"),
     [

@@ -190,6 +190,7 @@ def test_a_summary_that_cannot_be_printed_is_not_an_ingest_that_failed(form, tmp
         assert running.communicate()[1] == b"evlog: No space left on device\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_says_what_is_kept(number, tmp_path):
     running = process("ingest", "--data", "s", "--flush-interval", "0s", stdin=subprocess.PIPE, cwd=tmp_path)

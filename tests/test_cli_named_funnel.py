@@ -85,6 +85,7 @@ def test_a_bundle_stands_above_the_plan_and_a_flag_above_the_bundle(tmp_path: Pa
     assert params(tmp_path, "both", "--like", "flags")["window"] == "none"
 
 
+@pytest.mark.long
 def test_it_counts_as_the_plan_says(tmp_path: Path) -> None:
     plan(tmp_path, 'ties = "strict"', 'attempt = "first"', 'window = "1h"')
     words = ("funnel", "both", "--format", "csv", "--all-time")
@@ -94,6 +95,7 @@ def test_it_counts_as_the_plan_says(tmp_path: Path) -> None:
     assert users == ["1", "1"]
 
 
+@pytest.mark.long
 def test_explain_says_why_on_one_line_a_step(tmp_path: Path) -> None:
     plan(tmp_path, 'attempt = "first"')
     words = ("funnel", "both", "--all-time", "--format", "csv", "--window", "80m", "--ties", "strict")
@@ -108,6 +110,7 @@ def test_explain_says_why_on_one_line_a_step(tmp_path: Path) -> None:
     assert "no event of user eve" in told.stderr
 
 
+@pytest.mark.long
 def test_options_that_exclude_each_other_are_told(tmp_path: Path) -> None:
     run(tmp_path, "ingest")
     for words, says in {

@@ -228,6 +228,7 @@ def test_purge_takes_more_than_half_only_when_told(evlog, tmp_path):
     assert [path.name for path in tmp_path.glob("evlog-data/events/*")] == ["date=2026-03-04"]
 
 
+@pytest.mark.long
 def test_purge_works_from_cron_where_little_goes(evlog, tmp_path):
     assert evlog("purge", "--older-than", "8d")[0] == 0
     assert len(list(tmp_path.glob("evlog-data/events/*"))) == 3

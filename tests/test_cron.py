@@ -137,6 +137,7 @@ def test_a_line_that_fails_says_so_and_what_to_do(home: Path, name: str) -> None
     assert "create it with: evlog init" in mail
 
 
+@pytest.mark.long
 def test_a_check_that_does_not_hold_is_mailed(home: Path) -> None:
     (project_of(home) / "bad.ndjson").write_text("no json\n" * 40)
     assert called("ingest", "bad.ndjson", cwd=project_of(home)).returncode == 3

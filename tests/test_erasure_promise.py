@@ -307,6 +307,7 @@ def test_two_ids_of_one_person_are_one_person(store: layout.Store) -> None:
     assert len(receipt.subjects) == 3
 
 
+@pytest.mark.long
 def test_many_pieces_are_found_wherever_they_stand() -> None:
     pieces = [b"a", b"ab", b"abc", b"abcdefgh", b"xxabcdefgh", b"\xc3\xbc" * 5, b"", b"\xff" * 9, b"q" * 20]
     raw = b"xxxabcdefgh..\xc3\xbc" + b"\xc3\xbc" * 5 + b"abqq" + b"q" * 20 + b"\xff" * 10
@@ -380,6 +381,7 @@ def test_it_can_be_taken_back(evlog: Any, store: layout.Store) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_what_is_due_goes_as_it_was_asked_for(evlog: Any, store: layout.Store) -> None:
     assert evlog("bob", "--after", "0s")[0] == evlog(ALICE, "--after", "0s", "--anonymise")[0] == 0
     assert evlog("carl", "--after", "30d")[0] == 0

@@ -174,6 +174,7 @@ def _killed(nth: int, *words: str) -> int:
     return subprocess.run(called, capture_output=True, check=False, timeout=60).returncode
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nth", [1, 2, 3, 5, 6, 7])
 def test_a_run_that_died_is_made_up_for_exactly_once(store: Store, tmp_path: Path, nth: int) -> None:
     """Seven files are put in place: the point, the commit of the audit log, three of events, sums, the point."""

@@ -85,6 +85,7 @@ def test_any_log_has_the_chains_that_search_finds(log, window, ties):
     assert chains(people, steps, window=window, ties=ties) == want
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 15)), max_size=40, unique_by=lambda event: event[0]))
 def test_ties_mean_nothing_where_no_two_events_are_tied(events):

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ def wanted(line: str) -> str:
     return min(codes, default="fine")
 
 
+@pytest.mark.long
 @settings(max_examples=500, deadline=None)
 @given(written())
 @example('{"a\\\\" :1,"a\\\\":2}')

@@ -284,6 +284,7 @@ def terminal(monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
 
 
+@pytest.mark.long
 def test_machines_get_one_document_and_the_same_bytes(evlog, tmp_path):
     code, out, _ = evlog("overview", "--format", "json")
     document = json.loads(out)
@@ -311,6 +312,7 @@ def test_rollups_change_nothing_of_it(evlog):
     assert evlog("overview", "--format", "json") == before
 
 
+@pytest.mark.long
 def test_only_a_look_at_a_terminal_is_remembered(evlog, tmp_path, terminal):
     assert "NEW  since 2026-03-09 12:00\n" in evlog("overview")[1]
     (mark,) = (tmp_path / "state" / "evlog" / "looks").iterdir()
@@ -325,6 +327,7 @@ def test_only_a_look_at_a_terminal_is_remembered(evlog, tmp_path, terminal):
     assert mark.read_text() == before
 
 
+@pytest.mark.long
 def test_since_says_what_is_new(evlog, tmp_path):
     assert "NEW  since 2026-03-04 00:00\n" in evlog("overview", "--since", "2026-03-04")[1]
     assert "NEW  since 2026-03-04 10:30\n" in evlog("overview", "--since", "2026-03-04T10:30:00Z")[1]

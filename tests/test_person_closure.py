@@ -45,6 +45,7 @@ def store(tmp_path: Path) -> layout.Store:
     return made
 
 
+@pytest.mark.long
 def test_the_ids_of_a_person(store: layout.Store) -> None:
     for named in (ANN, OLD, D1, D3):
         told = closure.of(store, named)
@@ -77,6 +78,7 @@ def test_all_ids_of_the_person_go_and_a_shared_one_stays_and_means_nobody(store:
     kit.sound(store)
 
 
+@pytest.mark.long
 def test_no_id_of_the_person_comes_back(store: layout.Store) -> None:
     erase(store, OLD)
     late = [event(f"late{n}", DAY_2, one) for n, one in enumerate(WHOLE)]
@@ -88,6 +90,7 @@ def test_no_id_of_the_person_comes_back(store: layout.Store) -> None:
             link.link(store, "x", one, now=NOW)
 
 
+@pytest.mark.long
 def test_a_dry_run_tells_the_same_and_changes_nothing(store: layout.Store) -> None:
     before = kit.tree(store.root)
     planned = erase(store, D1, dry_run=True)
@@ -99,6 +102,7 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(store: layout.Store) -> No
     assert (again.files, again.unlinked) == ([], 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["link", "event"])
 def test_an_id_that_becomes_theirs_meanwhile_goes_too(
     store: layout.Store, monkeypatch: pytest.MonkeyPatch, how: str
@@ -140,6 +144,7 @@ def test_the_memory_of_purged_days_forgets_the_person_too(store: layout.Store) -
     kit.sound(store)
 
 
+@pytest.mark.long
 def test_export_prints_the_events_of_every_id(store: layout.Store) -> None:
     for named in WHOLE:
         assert [row[0] for row in export.export(store, named).rows] == ["1", "2", "3", "5", "7", "8"]

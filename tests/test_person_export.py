@@ -160,6 +160,7 @@ def test_what_the_person_said_of_consent_is_handed_out(evlog, held):
     assert [(one["id"], one["purpose"], one["refused"]) for one in told] == [("zoe_zoe_zoe", "everything", True)]
 
 
+@pytest.mark.long
 def test_several_ids_have_numbered_folders_whatever_they_are_called(evlog, held, monkeypatch, tmp_path):
     (tmp_path / "ids").write_text("../../evil\n/etc/passwd\nzoe_zoe_zoe\nbob\nzoe_zoe_zoe\n")
     monkeypatch.setattr("sys.stdin", (tmp_path / "ids").open())

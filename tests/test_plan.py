@@ -293,6 +293,7 @@ def quoted(text: str) -> str:
     )
 
 
+@pytest.mark.long
 @settings(max_examples=400)
 @given(st.data())
 def test_a_wrong_value_anywhere_gives_a_plan_error_or_a_plan(data: st.DataObject):

@@ -25,6 +25,7 @@ from evlog.render.table import text
 ANSI = re.compile("\x1b\\[[0-9;]*m")
 
 
+@pytest.mark.long
 @given(results(), st.none() | st.integers(1, 200), st.booleans(), st.booleans())
 @settings(max_examples=120, deadline=None)
 def test_nothing_but_text_and_newlines_leaves_and_nothing_is_wider_than_the_terminal(result, width, colour, ascii_only):

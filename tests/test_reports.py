@@ -145,6 +145,7 @@ def test_calendars_usage_and_events_are_those_that_brute_force_finds(tmp_path_fa
     assert kinds.events_read == kinds.summary["events"] == len(found)
 
 
+@pytest.mark.long
 @settings(max_examples=much(120, 13), deadline=None)
 @given(questions(["start", "done"]), st.booleans(), st.booleans())
 def test_dropoff_is_what_brute_force_finds(tmp_path_factory, question, cold, cut):

@@ -107,6 +107,7 @@ def test_clocks_agree_in_utc_where_all_begin_at_midnight(tmp_path_factory, quest
     assert calendar.rows == rolling.rows
 
 
+@pytest.mark.long
 @settings(max_examples=much(60, 6), deadline=None)
 @given(questions(["a", "b"]), st.booleans(), st.sampled_from(["first-ever", "first-in-range"]))
 def test_groups_share_a_cohort_out(tmp_path_factory, question, cold, cohort):

@@ -220,6 +220,7 @@ def test_a_rerun_changes_no_byte_and_makes_no_commit(store: Store) -> None:
     assert (kept.content(store), journal.newest(store)) == (before, batch)
 
 
+@pytest.mark.long
 def test_a_late_event_changes_its_day_and_the_windows_that_cover_it_and_says_so(store: Store) -> None:
     rollup.roll(store, asked())
     before = held(store)
@@ -279,6 +280,7 @@ def test_an_earlier_instant_may_play_now(store: Store) -> None:
     }
 
 
+@pytest.mark.long
 def test_an_erased_user_changes_the_days_with_events_of_theirs(store: Store) -> None:
     rollup.roll(store, asked())
     erase.erase(store, "ann")
@@ -288,6 +290,7 @@ def test_an_erased_user_changes_the_days_with_events_of_theirs(store: Store) -> 
     assert b"ann" not in feed.bytes_of(store)
 
 
+@pytest.mark.long
 def test_a_plan_that_says_otherwise_counts_all_again(store: Store) -> None:
     rollup.roll(store, asked(more=(FUNNEL,)))
     done = rollup.roll(store, asked(more=(FUNNEL,), inactive=("seen",)))
@@ -345,6 +348,7 @@ def strangers(tmp_path: Path) -> Store:
     return made
 
 
+@pytest.mark.long
 def test_an_event_with_both_ids_changes_the_days_before_on_which_the_one_was_nobody(strangers: Store) -> None:
     kit.ingest(strangers, event("login", DAY_3 + DAY, user="ann", anonymous_id="device-1"))
     done = rollup.roll(strangers, asked())
@@ -368,6 +372,7 @@ def test_a_link_by_hand_and_its_being_taken_back_change_the_days_of_that_id(stra
     kit.sound(strangers)
 
 
+@pytest.mark.long
 def test_a_link_is_not_lost_where_the_count_is_interrupted(strangers: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     link.link(strangers, "device-2", "ann", now=datetime(2026, 1, 20))
 
@@ -383,6 +388,7 @@ def test_a_link_is_not_lost_where_the_count_is_interrupted(strangers: Store, mon
     assert {one.why for one in done.changed} == {"links"}
 
 
+@pytest.mark.long
 def test_who_is_who_is_kept_as_hashes_and_can_be_forgotten(strangers: Store) -> None:
     link.link(strangers, "device-2", "ann", now=datetime(2026, 1, 20))
     rollup.roll(strangers, asked())
@@ -429,6 +435,7 @@ def purged(store: Store, before: date) -> None:
     purge.apply(store, before)
 
 
+@pytest.mark.long
 def test_numbers_of_purged_days_stay_and_late_events_stand_beside_them(store: Store) -> None:
     purged(store, DAY_2)
     before = held(store)
@@ -503,6 +510,7 @@ def test_what_is_interrupted_goes_on_and_ends_where_it_would_have(
     kit.sound(store)
 
 
+@pytest.mark.long
 def test_what_comes_in_meanwhile_is_counted_next_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     real = running.Run._files
 

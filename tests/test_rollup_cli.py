@@ -47,6 +47,7 @@ def files(store: layout.Store) -> set[tuple[str, str]]:
     return {(grain, name.removesuffix(".rollup")) for grain, name in found}
 
 
+@pytest.mark.long
 def test_all_that_is_held_is_counted_and_the_second_run_finds_nothing(evlog, store):
     found = rolled(evlog)
     assert found["rows"] == []
@@ -110,6 +111,7 @@ def test_a_zone_has_rollups_of_its_own(evlog, store):
     assert rolled(evlog)["summary"]["periods"] == 0
 
 
+@pytest.mark.long
 def test_a_success_is_quiet_and_a_line_tells_of_each_run(evlog, store):
     assert evlog("--quiet", "rollup", *AS_OF) == (0, "", "")
     (line,) = runs.read(store, "rollup")
@@ -145,6 +147,7 @@ def test_what_cannot_be_meant_is_said_at_once(evlog, store, words, says):
     assert not files(store)
 
 
+@pytest.mark.long
 def test_two_at_once_do_not_get_into_each_others_way(evlog, store):
     with locks.maintenance(store, "rollup"):
         code, out, err = evlog("rollup", *AS_OF)

@@ -331,6 +331,7 @@ def test_a_second_ingest_stores_nothing(ingested: tuple[Path, dict[str, Any]]) -
     assert told["reasons"] == first["reasons"]
 
 
+@pytest.mark.long
 def test_the_reports_give_the_answers(ingested: tuple[Path, dict[str, Any]]) -> None:
     days = ("--from", "2026-01-01", "--to", "2026-03-31", "--as-of", "2026-03-31", "--plan", SAMPLES / "plan.toml")
     dau = evlog(ingested[0], "report", "dau", *days)

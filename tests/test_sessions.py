@@ -160,6 +160,7 @@ def persons(found):
     return len({one[0]["person"] for one in found})
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(logged(), rules())
 def test_the_kernel_tells_the_sessions_that_brute_force_finds(question, ruled):

@@ -245,6 +245,7 @@ def test_the_ends_of_a_store(store, tmp_path):
     assert span.held(logs.store(tmp_path, [])) is None
 
 
+@pytest.mark.long
 def test_rows_come_in_the_same_order_each_time(tmp_path):
     """Without an ORDER BY too: a rerun gives the same bytes."""
     lines = (f"2026-03-{1 + n % 9:02} 09:{n % 60:02} u{n * 7919 % 5003} e{n % 13}" for n in range(20_000))
@@ -262,6 +263,7 @@ ORDER BY ALL
 """
 
 
+@pytest.mark.long
 def test_the_view_of_rollups_has_each_number_that_is_kept(tmp_path):
     made = logs.store(tmp_path / "s", logs.events("2026-03-02 09:00 u1 a\n2026-03-02 10:00 u2 a"))
     assert ask(made, ROLLED).rows == ()

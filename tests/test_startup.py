@@ -70,6 +70,7 @@ def test_a_command_loads_no_other_command():
 EVENT = '{"event_id":"e%d","event_type":"open","ts":"2026-03-0%dT10:00:00Z","user_id":"u"}\n'
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compacted", [False, True])
 def test_a_report_imports_neither_pyarrow_nor_numpy(tmp_path, compacted):
     events = "".join(EVENT % (n, n) for n in range(1, 5))

@@ -108,6 +108,7 @@ DAMAGE: dict[str, tuple[Callable[[layout.Store], object], str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_found(store: layout.Store, damage: str) -> None:
     harm, says = DAMAGE[damage]

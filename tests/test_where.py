@@ -187,6 +187,7 @@ JSON = st.dictionaries(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=much(180, 20), deadline=None)
 @given(
     held=st.lists(st.tuples(st.sampled_from(WORDS[:8]) | st.none(), JSON, JSON), min_size=1, max_size=6),
