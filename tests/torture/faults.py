@@ -49,6 +49,11 @@ def points(scenario: Scenario, home: Path) -> list[Point]:
     return sorted({point for thread in _counted(scenario, home) for point in _thinned(thread)})
 
 
+def thinned(log: Path) -> list[Point]:
+    """The points of a run that strace wrote this log of, thinned alike."""
+    return sorted({point for thread in _threads(log) for point in _thinned(thread)})
+
+
 def after_commit(scenario: Scenario, home: Path) -> list[Point]:
     """The renames that follow the first commit record: killed before them, a command leaves work to recovery."""
     for thread in _counted(scenario, home):
@@ -65,6 +70,10 @@ def _counted(scenario: Scenario, home: Path) -> list[list[Call]]:
     store, log = scenarios.build(scenario, home), home.with_suffix(".log")
     done = scenarios.call(scenario, store, under=(*COUNTED, "-o", str(log)))
     assert done.returncode == scenario.ends, done.stderr
+    return _threads(log)
+
+
+def _threads(log: Path) -> list[list[Call]]:
     threads: dict[str, list[Call]] = {}
     for call in read(log):
         if call.name in CHANGING:
