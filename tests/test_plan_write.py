@@ -10,6 +10,7 @@ from evlog.event.plan import Component, EventRule, Funnel, Index, Pair, Part, Pl
 from evlog.event.plan_file import parse
 from evlog.event.plan_write import add, dumps
 from evlog.event.starter import STARTER
+from evlog.event.steering import STEERING
 
 RULE = EventRule(
     category="tool",
@@ -58,10 +59,10 @@ def test_a_plan_is_written_as_people_write_it():
     assert dumps(Plan.open()) == "\n"
 
 
-NAME = st.text(alphabet='ab_ .-ü$"\\\x7f\n', min_size=1, max_size=4).filter(
+NAME = st.text(alphabet='ab_ .-ü$"\\\x7f\x9b\u202e\U000e0001\n', min_size=1, max_size=4).filter(
     lambda name: name.strip() and not set(name) & set('"\\\n')
 )
-WORD = st.text(alphabet='ab"\\\n\t ü\x7f😀', min_size=1, max_size=5).filter(str.strip)
+WORD = st.text(alphabet='ab"\\\n\t ü\x7f\x9b\u2028😀', min_size=1, max_size=5).filter(str.strip)
 
 NUMBERS = st.floats(2, 9) | st.integers(2, 9).map(float)
 COMPONENTS = st.one_of(
@@ -94,6 +95,7 @@ def test_what_is_written_reads_the_same(plan: Plan):
     else:
         assert parse(dumps(plan)) == plan
         assert parse(dumps(plan)).fingerprint == plan.fingerprint
+    assert not STEERING.search(dumps(plan).replace("\n", ""))
 
 
 @pytest.mark.parametrize("text", [FILE, FILE.rstrip("\n"), FILE.replace("\n", "\r\n"), "", STARTER, "# only a comment"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evlog.event.reject import shown
+from evlog.event.steering import STEERING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +43,17 @@ class Fault:
 
 def bare(key: str) -> str:
     """`key` as TOML writes it: as it is where it can be, else quoted."""
-    return key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return key if _BARE.fullmatch(key) else literal(key)
+
+
+def literal(value: object) -> str:
+    """`value` in TOML; JSON's texts and numbers are TOML's too, if what steers a terminal is written as an escape."""
+    return STEERING.sub(_written_out, json.dumps(value, ensure_ascii=False))
+
+
+def _written_out(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
 
 
 def dotted(*keys: str) -> str:

@@ -6,12 +6,11 @@ Written by hand: the standard library reads TOML and does not write it, and `add
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Any
 
 from evlog.errors import PlanError
 from evlog.event.plan_file import parse
-from evlog.event.plan_table import bare
+from evlog.event.plan_table import bare, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,9 +94,9 @@ def _members(one: Any, skip: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def _value(value: object) -> str:
-    """`value` in TOML; JSON's texts and numbers are TOML's too, but for DEL."""
+    """The value of a field in TOML."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return literal(value)

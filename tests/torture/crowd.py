@@ -1,7 +1,8 @@
 """A crowd upon one store: what each member sends, what the members say, and what any snapshot may show of it.
 
 A batch (one call of ingest) has events of several days and users, some of whom are erased, some of which are purged
-while it all goes on. Any snapshot shows of each batch all that is neither erased nor purged by then, or nothing of it.
+while it all goes on; one user becomes anonymous, one is suppressed, and a day that was archived before comes back. Any
+snapshot shows of each batch all that is neither erased nor purged by then, or nothing of it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 INGESTS = ("one", "two", "three", "four")
 DOOMED = ("doomed_mary", "doomed_john", "doomed_dave")
 SAFE = ("ann", "bob", "cleo")
+HUSHED, MASKED = "hushed_rose", "masked_lisa"  # is suppressed; becomes anonymous: neither is stored any more then
+DEVICES = tuple(f"device-{number}" for number in range(5))
+ARCHIVED = "archived"  # who brought the day that is archived before the crowd comes
 SHARED = 30  # events that every ingest brings, again and again
 SQL = """
 SELECT event_id, CAST(date AS VARCHAR) AS day, user_id, json_extract_string(properties, '$.batch') AS batch,
@@ -54,6 +58,11 @@ class Scene:
         return self.days[:2]
 
     @property
+    def archived_day(self) -> str:
+        """A day that lies in an archive, and is restored."""
+        return str(self.today - timedelta(days=9))
+
+    @property
     def over(self) -> bool:
         """Whether everybody is to go home."""
         return (self.root / "over").exists()
@@ -82,6 +91,8 @@ class Batch:
 
 def batch(scene: Scene, member: str, number: int) -> Batch:
     """The batch of that number of an ingest: it is the same whenever it is asked for."""
+    if member == ARCHIVED:
+        return _archived(scene, f"{member}-{number}")
     label, place = f"{member}-{number}", INGESTS.index(member)
     own = {}
     for i in range(8):
@@ -91,9 +102,21 @@ def batch(scene: Scene, member: str, number: int) -> Batch:
         told = {"batch": label} | ({"friend": DOOMED[number % 3]} if i in (0, 5) else {})
         own[f"{label}-{i}"] = _event(f"{label}-{i}", day, user, told)
     day = scene.days[2 + number % SHARED % 2]
+    for name, user in ((f"{label}-hushed", HUSHED), (f"{label}-masked", MASKED)):
+        own[name] = _event(name, day, user, {"batch": label})
     shared = _event(f"both-{number % SHARED}", day, None, {"n": number % SHARED})
+    shared["anonymous_id"] = DEVICES[number % len(DEVICES)]
     clash = _event(f"clash-{number % SHARED}", day, None, {"by": member})  # whoever comes first is right
     return Batch(label, own, (shared, shared, clash), (b'{"torn": "%b' % label.encode(), b"null"))
+
+
+def _archived(scene: Scene, label: str) -> Batch:
+    """Events of everybody on the day that is archived; no line of it is bad."""
+    users = (*DOOMED, *SAFE)
+    own = {
+        f"{label}-{i}": _event(f"{label}-{i}", scene.archived_day, users[i % 6], {"batch": label}) for i in range(12)
+    }
+    return Batch(label, own, (), ())
 
 
 def accounted(one: Batch, told: dict[str, Any]) -> None:
@@ -133,6 +156,7 @@ class Heard:
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     erased: dict[str, dict[str, Any]] = field(default_factory=dict)
     gone: dict[str, dict[str, Any]] = field(default_factory=dict)
+    done: dict[str, dict[str, Any]] = field(default_factory=dict)  # what else: suppressed, masked, restored, links
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     _read: Counter[Path] = field(default_factory=Counter)
@@ -148,7 +172,7 @@ class Heard:
         return self
 
     def _take(self, said: dict[str, Any]) -> None:
-        for what, into in (("stored", self.stored), ("erased", self.erased), ("gone", self.gone)):
+        for what, into in (("stored", self.stored), ("erased", self.erased), ("gone", self.gone), ("done", self.done)):
             if what in said:
                 into[said[what]] = said
         if "fault" in said:
@@ -179,7 +203,7 @@ class Judge:
         common = {row[0] for row in rows if row[3] is None}
         lost_users = set(DOOMED) - {row[2] for row in own.values()} if own else self.lost_users
         lost_days = set(self.scene.doomed_days) - {row[1] for row in own.values()} if own else self.lost_days
-        found += self._whole(own, labels, lost_users, lost_days)
+        found += self._whole(own, labels, lost_users, lost_days) + _masked(own, labels)
         found += [f"{one} was seen and is gone" for one in sorted((self.batches - labels) | (self.common - common))]
         if len(labels) > 8:  # by then every user and every day occurs
             found += [f"{one} is back" for one in sorted((self.lost_users - lost_users) | (self.lost_days - lost_days))]
@@ -189,6 +213,7 @@ class Judge:
             found += [f"{one} was acknowledged and is not there" for one in sorted(set(heard.stored) - labels)]
             found += [f"{one} was erased and is there" for one in sorted(set(heard.erased) - lost_users)]
             found += [f"{one} is purged and is there" for one in sorted(set(heard.gone) - lost_days)]
+            found += self._promised(own, labels, heard)
         self.batches, self.common = labels, common
         return found
 
@@ -199,8 +224,22 @@ class Judge:
             for name, event in batch(self.scene, member, int(number)).own.items():
                 if event.get("user_id") not in users and event["ts"][:10] not in days:
                     wanted.add(name)
+        wanted -= {name for name in wanted - set(own) if name.endswith(("-hushed", "-masked"))}  # came too late
         less, more = wanted - set(own), set(own) - wanted
         return [f"batches in part: without {sorted(less)[:9]}, with {sorted(more)[:9]}"] if less or more else []
+
+    @staticmethod
+    def _promised(own: dict[str, Row], labels: set[str], heard: Heard) -> list[str]:
+        """What else was acknowledged and does not hold."""
+        users = {row[2] for row in own.values()}
+        found = ["masked and still there by name"] if "masked" in heard.done and MASKED in users else []
+        late = {label for label, told in heard.stored.items() if told.get("hushed")}
+        found += [
+            f"{one} was stored though suppressed" for one in sorted(f"{one}-hushed" for one in late) if one in own
+        ]
+        return found + (
+            ["restored and not there"] if "restored" in heard.done and f"{ARCHIVED}-0" not in labels else []
+        )
 
     def _mentions(self, own: dict[str, Row], lost: set[str]) -> list[str]:
         """An event that spoke of somebody before the erasure does so no more after it."""
@@ -212,3 +251,11 @@ class Judge:
             said = sorted(name for name in self._spoken[user] if name in own and own[name][4] == user)
             found += [f"{name} speaks of {user}" for name in said]
         return found
+
+
+def _masked(own: dict[str, Row], labels: set[str]) -> list[str]:
+    """Who becomes anonymous does so in all events at once, and brings no more."""
+    names = {row[2] for name, row in own.items() if name.endswith("-masked")}
+    found = [f"anonymous in part: {sorted(map(str, names))}"] if len(names) > 1 else []
+    without = {one for one in labels if not one.startswith(ARCHIVED) and f"{one}-masked" not in own}
+    return found + ([f"{MASKED} is named, and not in {sorted(without)[:9]}"] if MASKED in names and without else [])

@@ -145,13 +145,17 @@ def _brought(scene: Scene, name: str, one: crowd.Batch, dice: random.Random, *, 
     path.write_bytes(one.content)
     workers = "2" if dice.random() < 0.2 else "1"
     words = ("ingest", "--format", "json", "--workers", workers, "--flush-interval", "60s")
+    hushed = "suppressed" in Heard(scene).listen().done
     while not scene.over:
         given = ((*words, str(path)), b"") if as_file else ((*words, "-"), one.content)
         done = called(scene, *given[0], given=given[1], kill_after=_perhaps(dice, 0.15, kills=scene.kills))
         if done.code is not None:
             assert done.code == 3, done
             crowd.accounted(one, done.summary)
-            say(scene, name, stored=one.label, events=done.summary["stored"], killed=killed, counts={"ingests": 1})
+            assert done.summary["no_consent"] == 1 or not hushed, done
+            fresh = hushed and not killed and not done.summary["duplicates"]  # no run before it stored any of it
+            what = {"stored": one.label, "hushed": fresh, "events": done.summary["stored"], "killed": killed}
+            say(scene, name, **what, counts={"ingests": 1})
             return
         killed += 1
         say(scene, name, counts={"killed": 1})
@@ -185,10 +189,16 @@ def erase(scene: Scene, name: str) -> None:
         removed = {key: count for key, count in told.items() if key.startswith("removed_")}
         assert told["found"] == 0, told
         say(scene, name, erased=user, events=removed["removed_events"] + removed["removed_parquet"])
+    told = _done(scene, name, "user", "delete", crowd.MASKED, "--anonymise", "--yes", "--wait", "none")
+    assert told["found"] == 0, told
+    say(scene, name, done="masked")
 
 
 def purge(scene: Scene, name: str) -> None:
-    """Let the first day go for good, and then the second into an archive; where there is little time, both at once."""
+    """Let the first day go for good, and then the second into an archive; where there is little time, both at once.
+
+    In the end a day comes back that was archived before the crowd came.
+    """
     asked = ("--as-of", str(scene.today), "--yes", "--wait", "none")
     if scene.batches > _FEW:
         _until(scene, 0.3)
@@ -198,6 +208,26 @@ def purge(scene: Scene, name: str) -> None:
     told = _done(scene, name, "archive", "--older-than", "4d", "--to", str(scene.root / "archive"), *asked)
     for day in scene.doomed_days[scene.batches > _FEW :]:
         say(scene, name, gone=day, events=told.pop("events", 0))
+    told = _done(scene, name, "archive", "restore", str(scene.root / "before"), "--wait", "none")
+    say(scene, name, done="restored", events=told["stored"])
+
+
+def steward(scene: Scene, name: str) -> None:
+    """Suppress a user, then say whose each device is, as somebody at a terminal would, while everybody else works."""
+    _until(scene, 0.25)
+    _done(scene, name, "user", "suppress", crowd.HUSHED)
+    say(scene, name, done="suppressed")
+    for number, device in enumerate(crowd.DEVICES):
+        _until(scene, 0.3 + 0.1 * number)
+        _linked(scene, name, device, crowd.SAFE[number % len(crowd.SAFE)])
+
+
+def _linked(scene: Scene, name: str, device: str, user: str) -> None:
+    dice = random.Random(device)
+    while (done := called(scene, "user", "link", device, user, kill_after=_perhaps(dice, 0.3))).code is None:
+        say(scene, name, counts={f"{name}, killed": 1})
+    assert done.code == 0, done
+    say(scene, name, done=f"{device} {user}", counts={name: 1})
 
 
 def _until(scene: Scene, share: float) -> None:
@@ -309,6 +339,9 @@ def stranger(scene: Scene, name: str) -> None:
             time.sleep(0.05)
             continue
         names = [one for one, _ in found]
+        if None in names and _parts(root) != before:  # the footer of one file, the pages of the next
+            say(scene, name, counts={"an outside reader took two files for one": 1})
+            continue
         stays = {one for one, day in found if str(day) in scene.days[2:] and one.startswith(("both", "clash"))}
         faults = kit.doubles(names) + [f"{one} is gone from the cold tier" for one in sorted(safe - stays)]
         if table is not None:
@@ -336,6 +369,7 @@ MEMBERS: dict[str, Callable[[Scene, str], None]] = {
     "rollup": maintain,
     "erase": erase,
     "purge": purge,
+    "steward": steward,
     "reader one": read,
     "reader two": read,
     "reader three": read,

@@ -17,14 +17,14 @@ import storekit as kit
 import torture
 from crowd import Heard, Judge, Scene
 
-from evlog.store import layout, quarantine
+from evlog.store import layout, links, quarantine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Tally
 
-_WRITERS = (*crowd.INGESTS, "erase", "purge")
+_WRITERS = (*crowd.INGESTS, "erase", "purge", "steward")
 _PATIENCE = 450.0  # seconds that nobody takes
 
 
@@ -33,11 +33,21 @@ def test_a_crowd_upon_one_store(tmp_path: Path, tally: Tally, *, kills: bool) ->
     today = datetime.now(UTC).date()
     scene = Scene(tmp_path, today, torture.much(60, 5), torture.much(2600, 30), kills)
     layout.create(scene.data)
+    _archived(scene)
     _gather(scene)
     heard = Heard(scene).listen()
     assert heard.faults == []
     tally("crowd, all killed" if kills else "crowd", snapshots=heard.counts["looks"], **_told(heard))
     _ended(scene, heard)
+
+
+def _archived(scene: Scene) -> None:
+    """Archive a day before anybody comes."""
+    evlog = [sys.executable, "-m", "evlog", "--data", str(scene.data)]
+    given = crowd.batch(scene, crowd.ARCHIVED, 0).content
+    subprocess.run([*evlog, "ingest", "-"], input=given, check=True)
+    words = ("archive", "out", "--older-than", "8d", "--as-of", str(scene.today), "--to", str(scene.root / "before"))
+    subprocess.run([*evlog, *words, "--yes", "--force"], check=True)  # it is all there is, which evlog would ask about
 
 
 def test_the_judge_sees_what_is_wrong(tmp_path: Path) -> None:
@@ -54,10 +64,28 @@ def test_the_judge_sees_what_is_wrong(tmp_path: Path) -> None:
     back = Judge(scene)
     back.faults(late, heard)
     heard.erased[user], heard.gone[day], heard.stored["one-9"] = {}, {}, {}
+    heard.stored["one-1"] = {"hushed": True}
+    heard.done |= {"masked": {}, "restored": {}}
+    half = [
+        (*row[:2], "anon-1", *row[3:]) if row[0] == "one-1-masked" else row for row in rows if row[0] != "two-1-masked"
+    ]
     told = " ".join(
-        [*back.faults(rows, heard), *Judge(scene).faults([*rows[1:], rows[-1]], None), *back.faults([], None)]
+        [
+            *back.faults(rows, heard),
+            *Judge(scene).faults([*rows[1:], rows[-1]], None),
+            *Judge(scene).faults(half, None),
+            *back.faults([], None),
+        ]
     )
     for word in ("is back", "was erased and is there", "is purged and is there", "was acknowledged and is not there"):
+        assert word in told
+    for word in (
+        "still there by name",
+        "stored though suppressed",
+        "restored and not there",
+        "in part: [",
+        "and not in [",
+    ):
         assert word in told
     for word in ("batches in part", "is there twice", "was seen and is gone"):
         assert word in told
@@ -111,10 +139,12 @@ def _ended(scene: Scene, heard: Heard) -> None:
     found = kit.rows(store, "event_id, CAST(date AS VARCHAR), user_id, properties->>'batch', properties->>'friend'")
     assert judge.faults(found, heard) == []
     assert (set(heard.erased), set(heard.gone)) == (set(crowd.DOOMED), set(scene.doomed_days))
-    assert judge.batches == set(heard.stored)
+    assert judge.batches == {*heard.stored, f"{crowd.ARCHIVED}-0"}
     stored, *left = (sum(one["events"] for one in what.values()) for what in (heard.stored, heard.erased, heard.gone))
     if not scene.kills:  # what a killed call stored or removed, it never told
-        assert len(found) == stored - sum(left)
+        assert len(found) == stored + heard.done["restored"]["events"] - sum(left)
+    said = {f"{one.source} {one.target}" for file in links.files(store) for one in file.read()}
+    assert said == {one for one in heard.done if one.startswith("device")}
     rejects = Counter(one.raw for one in quarantine.rejects(store))
     assert max(rejects.values()) == 1, "a line is in quarantine twice"
     kit.sound(store)
