@@ -97,7 +97,7 @@ def test_a_disk_without_room(name: str, disk: Path, tally: Tally) -> None:
 def _ran(store: Path, words: tuple[str, ...], *, nobody: bool = False) -> bounds.Ran:
     python = [sys.executable, "-m", "evlog", "--data", str(store), *words]
     who = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if nobody else []
-    env = WHERE | {"HOME": "/nowhere"} if nobody else WHERE
+    env = WHERE | {"EVLOG_AS_OF": "2026-01-20"} | ({"HOME": "/nowhere"} if nobody else {})
     return bounds.command([*who, *python], env=env, cwd="/")
 
 
