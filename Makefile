@@ -32,8 +32,8 @@ check: lint      ## everything CI runs: the linters and all tests
 torture: $(READY) fuzz ## every fault at every point, many random logs, fuzzing (hours); what cannot run here is counted
 	EVLOG_TORTURE=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
-bench: $(READY)  ## measure against the peers (SIZE=small for a quick look)
-	$(BIN)/python tests/benchmarks/run.py --size $(or $(SIZE),full)
+bench: $(READY)  ## measure against the peers (SIZE=small for a quick look; ROWS='funnel*,purge' for some)
+	$(BIN)/python tests/benchmarks/run.py --size $(or $(SIZE),full) --rows '$(or $(ROWS),*)'
 
 peers: $(READY)  ## put the same questions to ClickHouse (installs chdb, half a gigabyte, into build/peers)
 	test -x build/peers/bin/python || $(PYTHON) -m venv build/peers

@@ -16,6 +16,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 FIRST_DAY = "2026-03-01"
 DAYS = 30
@@ -106,6 +107,17 @@ def _block(rng: np.random.Generator, bodies: list[str], *, users: int, start: in
 def write(target: BinaryIO, *, events: int, seed: int) -> int:
     """Write so many events to `target`; returns the bytes written."""
     return sum(target.write(block) for block in blocks(events, seed))
+
+
+def made(room: Path, events: int, seed: int = 1) -> Path:
+    """The log of so many events in a folder; made if it is not there yet."""
+    path = room / f"events-{events}-{seed}.ndjson"
+    if not path.exists():
+        scratch = path.with_suffix(".part")
+        with scratch.open("wb") as target:
+            write(target, events=events, seed=seed)
+        scratch.rename(path)
+    return path
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +30,8 @@ class Cost:
     peak_mb: float | None
     out: str = ""
     size: int | None = None  # bytes written, where that is a question
+    count: int | None = None  # things done, where the price of one is a question
+    answer: Any = None  # what both sides must agree on
 
 
 def run(

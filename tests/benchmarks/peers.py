@@ -1,19 +1,21 @@
-"""What evlog is measured against, in an environment of its own: build/bench-env."""
+"""What evlog is measured against, in an environment of its own: build/bench-env (chdb takes half a gigabyte)."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import venv
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
-from measure import Cost, RunError, run, tree_size
+from benchmarks.measure import Cost, RunError, run, tree_size
 
 HERE = Path(__file__).resolve().parent
 HOME = HERE.parents[1] / "build" / "bench-env"
-NEEDS = {"duckdb": "duckdb>=1.3"}
+NEEDS = {"duckdb": "duckdb>=1.3", "chdb": "chdb>=3"}
 THREADS = 2
 
 
@@ -53,6 +55,18 @@ def duckdb_copy(source: Path, target: Path, *, options: str, piped: bool, rows: 
     if cost.out.strip() != str(rows):
         raise RunError(f"DuckDB wrote {cost.out.strip()} rows, not {rows}")
     return replace(cost, size=tree_size(target, "date=*/*"))
+
+
+def asked(package: Literal["duckdb", "chdb"], sql: str) -> Cost:
+    """The cost of a question put to a peer; `answer` is the list of its rows."""
+    cost = run((python(package), HERE / f"ask_{package}.py", sql, str(THREADS)))
+    return replace(cost, answer=[json.loads(line) for line in cost.out.splitlines()])
+
+
+def grep(text: str, path: Path) -> Cost:
+    """The cost of reading every line for a text; `answer` is how many lines hold it."""
+    cost = run(("grep", "-F", "-c", text, path), codes=(0, 1))
+    return replace(cost, answer=int(cost.out))
 
 
 def bare_python() -> Cost:

@@ -50,11 +50,12 @@ _KINDS = (  # event type, category, target type, prefix of the target's id, shar
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """So many events, spread over so many days that end with LAST_DAY."""
+    """So many events, spread over so many days up to the last."""
 
     events: int
     days: int
     seed: int = 1
+    last: date = LAST_DAY
 
     @property
     def users(self) -> int:
@@ -64,7 +65,7 @@ class Shape:
     @property
     def first(self) -> date:
         """The first day."""
-        return LAST_DAY - timedelta(days=self.days - 1)
+        return self.last - timedelta(days=self.days - 1)
 
     def rows(self, number: int) -> int:
         """How many events a day has, by its number from 0."""

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from datetime import timedelta
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ def made(room: Path, shape: Shape, *, rollup: bool = False) -> Path:
 
 def rolled_up(root: Path) -> None:
     """Bring the rollups of a store up to date; who asks for them must not measure the first time."""
-    argv = [EVLOG, "--data", root, "rollup", "--as-of", AS_OF, "--quiet"]
+    argv = [str(EVLOG), "--data", str(root), "rollup", "--as-of", AS_OF, "--quiet"]
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, env=clean_environment())
 
 
@@ -85,31 +86,21 @@ def copied(root: Path, target: Path) -> Path:
 
 
 def fill(store: Store, days: Iterable[Day]) -> None:
-    """Put days of events into a store as parts, some to a commit."""
+    """Put days of events into a store as parts, some to a commit; each has a batch of its own."""
     known, keys = tombstones.load(store), np.empty(0, np.int64)
-    waiting: list[Day] = []
-    for day in days:
-        most = int(day.who.max()) + 1
-        more = [known.user_key(people.user(number)) for number in range(len(keys), most)]
-        keys = np.concatenate([keys, np.array(more, np.int64)])
-        waiting.append(day)
-        if len(waiting) == _AT_ONCE:
-            _commit(store, waiting, keys)
-            waiting = []
-    if waiting:
-        _commit(store, waiting, keys)
-
-
-def _commit(store: Store, days: list[Day], keys: NDArray[np.int64]) -> None:
-    """Make days visible; each has a batch of its own."""
-    with journal.staging(store) as staged, locks.commit(store):
-        journal.recover(store)
-        before = journal.newest(store)
-        renames: list[tuple[str, str]] = []
-        for number, day in enumerate(days, 1):
-            renames += _staged(staged, day, keys, batch=before + number)
-        staged.sync()
-        journal.commit(staged, "compact", renames, batches=len(days))
+    left = iter(days)
+    while some := next(left, None):
+        with journal.staging(store) as staged, locks.commit(store):
+            journal.recover(store)
+            before, batches = journal.newest(store), 0
+            renames: list[tuple[str, str]] = []
+            for day in chain([some], islice(left, _AT_ONCE - 1)):
+                batches += 1
+                more = (known.user_key(people.user(number)) for number in range(len(keys), int(day.who.max()) + 1))
+                keys = np.concatenate([keys, np.fromiter(more, np.int64)])
+                renames += _staged(staged, day, keys, batch=before + batches)
+            staged.sync()
+            journal.commit(staged, "compact", renames, batches=batches)
 
 
 def _staged(staged: Staging, day: Day, keys: NDArray[np.int64], *, batch: int) -> list[tuple[str, str]]:
