@@ -22,6 +22,9 @@ from bounds import LIMIT_MB
 from storekit import DAY_1, event
 from test_bounds_input import few_files, told
 
+from evlog.ingest import block
+from evlog.ingest.run import run
+from evlog.ingest.source import Source
 from evlog.store import layout
 
 if TYPE_CHECKING:
@@ -77,8 +80,10 @@ def test_thousands_of_segments(spread: str, tally: Tally, tmp_path: Path, monkey
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     store = layout.create(tmp_path / "s")
     days = 1 if spread == "one day" else 100
-    for number in range(SEGMENTS):
-        kit.ingest(store, event(f"e{number}", DAY_1 + timedelta(days=number % days), user=f"u{number % 7}"))
+    monkeypatch.setattr(block, "LINES", 1)  # so that each file is a batch of its own
+    events = (event(f"e{n}", DAY_1 + timedelta(days=n % days), user=f"u{n % 7}") for n in range(SEGMENTS))
+    files = [kit.written(tmp_path / f"{number}.ndjson", one) for number, one in enumerate(events)]
+    run(store, [Source(str(path)) for path in files], kit.RULES, clock=lambda: kit.NOW, options=kit.ONE_PROCESS)
     assert len(list(store.root.glob("events/*/*.ndjson"))) == SEGMENTS
     erase = Step(("user", "delete", "u3", "--yes"))
     steps = (STATUS, REPORT, erase, COMPACT, VERIFY, DELETE, PURGE) if torture.ALL else (COMPACT,)
