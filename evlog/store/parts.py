@@ -6,6 +6,7 @@ pyarrow writes them, since it can leave out the statistics of single columns; Du
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from evlog.errors import StoreDamaged
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
 
 _COVERS = b"evlog.covers"
 _COMPARED = ["user_key", "ts", "seq", "event_type"]  # columns with statistics: they prune, and hold no id
-_DICTIONARY = [
-    "event_type", "category", "user_id", "anonymous_id", "session_id", "target_type", "target_id", "feature", "source",
-    "context", "received_at",
-]  # fmt: skip
+_SINGLE = ("event_id",)  # texts that come once each: no dictionary is tried
+_SHORT = ("event_id", "user_id", "anonymous_id", "session_id", "target_id")  # texts whose lengths hardly differ
+_FEW = 4  # a dictionary pays where a value comes so often, on average
 _TEXTS = ("event_type", "event_id", "category", "user_id")
 _MORE_TEXTS = (
     "anonymous_id", "session_id", "target_type", "target_id", "feature", "source", "properties", "context",
@@ -42,26 +42,74 @@ def schema() -> Any:
     )
 
 
+def folded(texts: Any, name: str = "") -> Any:
+    """A column of texts as a dictionary, if they come again often enough for it to pay; else as it is."""
+    if name in _SINGLE:
+        return texts
+    short = texts.dictionary_encode()
+    return short if _FEW * len(short.dictionary) <= len(texts) else texts
+
+
+def unfolded(table: Any) -> Any:
+    """The same table without dictionaries, its columns in the order of a part."""
+    import pyarrow as pa
+
+    return pa.table(
+        {one.name: table.column(one.name).cast(one.type) for one in schema() if one.name in table.schema.names}
+    )
+
+
 def write(path: Path, batches: Iterable[Any], *, covers: int) -> int:
-    """Write the new part `path` from record batches, sorted as they come; the number of rows. Not yet synced."""
+    """Write the new part `path` from record batches or tables, sorted as they come; the number of rows. Not yet synced.
+
+    Which columns have a dictionary is told by the first of them.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = schema()
-    told = columns.with_metadata({_COVERS: b"%d" % covers})
+    tables = _grouped(batches, pa)
+    first = _shaped(next(tables, schema().empty_table()), None)
+    short = [one.name for one in first.schema if pa.types.is_dictionary(one.type)]
+    spelled = {name: "DELTA_LENGTH_BYTE_ARRAY" for name in _SHORT if name not in short}
     rows = 0
     with (
         durable.told_once("write", path),
         pq.ParquetWriter(
-            path, told, compression="zstd", use_dictionary=_DICTIONARY, write_statistics=_COMPARED, store_schema=False
+            path,
+            first.schema.with_metadata({_COVERS: b"%d" % covers}),
+            compression="zstd",
+            use_dictionary=[*short, "received_at"],
+            column_encoding=spelled | {"ts": "DELTA_BINARY_PACKED", "seq": "DELTA_BINARY_PACKED"},
+            write_statistics=_COMPARED,
+            store_schema=False,
         ) as writer,
     ):
         path.chmod(durable.FILE_MODE)
         writer.add_key_value_metadata({_COVERS.decode(): str(covers)})
-        for table in _grouped(batches, pa):
-            writer.write_table(table.select(columns.names).cast(columns), row_group_size=ROW_GROUP)
+        for table in chain([first], (_shaped(table, first.schema) for table in tables)):
+            writer.write_table(table, row_group_size=ROW_GROUP)
             rows += table.num_rows
     return rows
+
+
+def _shaped(table: Any, like: Any) -> Any:
+    """The columns of a part, with dictionaries where `like` has them; where there is no such yet, where they pay."""
+    import pyarrow as pa
+
+    columns = {}
+    for one in schema():
+        column = table.column(one.name)
+        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        wanted = one.type if like is None else like.field(one.name).type
+        if pa.types.is_dictionary(column.type) and (like is None or pa.types.is_dictionary(wanted)):
+            columns[one.name] = column
+        elif pa.types.is_dictionary(wanted):
+            columns[one.name] = column.cast(one.type).dictionary_encode()
+        elif like is None and one.type == pa.string():
+            columns[one.name] = folded(column.cast(one.type), one.name)
+        else:
+            columns[one.name] = column.cast(wanted)
+    return pa.table(columns)
 
 
 def _grouped(batches: Iterable[Any], pa: Any) -> Iterator[Any]:
@@ -69,14 +117,14 @@ def _grouped(batches: Iterable[Any], pa: Any) -> Iterator[Any]:
     waiting: list[Any] = []
     count = size = 0
     for batch in batches:
-        waiting.append(batch)
+        waiting.append(batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch]))
         count += batch.num_rows
         size += batch.nbytes
         if count >= ROW_GROUP or size >= _GROUP_BYTES:
-            yield pa.Table.from_batches(waiting)
+            yield pa.concat_tables(waiting)
             waiting, count, size = [], 0, 0
     if waiting:
-        yield pa.Table.from_batches(waiting)
+        yield pa.concat_tables(waiting)
 
 
 def covers(path: Path) -> int:

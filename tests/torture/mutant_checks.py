@@ -6,7 +6,7 @@ from commands import COMMANDS
 from test_watched import TWICE
 
 _OWN = {
-    "compact.py": "compact again merge",
+    "compact/": "compact again merge",
     "purge/": "purge archive",
     "person/erase.py": "delete unsaid anonymise|delete again|delete dry",
     "person/rewrite.py": "delete unsaid anonymise",
@@ -35,7 +35,7 @@ _OWN = {
     "store/journal.py": "ingest compact merge",
 }  # fmt: skip
 _FILES = {
-    "compact.py": "test_locked.py test_holders.py test_compact.py",
+    "compact/": "test_locked.py test_holders.py test_compact.py test_compact_lines.py",
     "purge/": "test_locked.py test_holders.py test_purge_promises.py test_purge.py",
     "person/erase.py": "test_meanwhile.py test_locked.py test_holders.py test_person_erase.py",
     "person/rewrite.py": "test_meanwhile.py test_locked.py test_person_erase.py test_anonymise.py",

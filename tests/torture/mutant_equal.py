@@ -16,17 +16,7 @@ _BY_FUNCTION: dict[str, dict[str, str]] = {
         "`sync_folder(path.parent)` before `if not is_folder(path):`": "the race that is looked for was lost before; a sync "
         "changes nothing of it",
     },
-    "compact.py _compact": {
-        "`size = staged.file('part').stat().st_size` before `staged.sync()`": "a file has its size before it is synced",
-        "`staged.write('part.ids', ids.chunks(_ids(store, day)))` before `rows = _sorted_part(staged, day, "
-        "tombstones.load(store), co…`": _STAGED,
-    },
-    "compact.py _sorted_part": {
-        "`staged.file('part').unlink(missing_ok=True)` before `with contextlib.suppress(engine.OutOfMemory), engine.connec…`": (
-            "what a try leaves is written over; the removal gives its disk back sooner"
-        ),
-    },
-    "compact.py _merge": {
+    "compact/__init__.py _merge": {
         "`staged.write('ids', ids.chunks(_ids(store, day)))` before `staged.write('lines', lines())`": _STAGED,
         "`size = staged.file('lines').stat().st_size` before `staged.sync()`": "a file has its size before it is synced",
         "`yield text` before `events += count`": "the generator is always run to its end",

@@ -23,6 +23,7 @@ from evlog import compact, engine, purge, rollup
 from evlog.archive import out, restore
 from evlog.archive.restore import Asked
 from evlog.archive.seal import Seal
+from evlog.compact import part
 from evlog.ingest import commit
 from evlog.person import closure, erase, link, pending
 from evlog.person import suppress as consent
@@ -244,8 +245,11 @@ def test_nobody_is_linked_to_who_was_erased_meanwhile(store: layout.Store) -> No
 # -- compaction ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_small_day_is_sorted_in_little_memory_and_once_more_where_that_is_too_little(store: layout.Store) -> None:
+def test_a_large_day_is_sorted_in_little_memory_and_once_more_where_that_is_too_little(
+    store: layout.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, asked = engine.connect, []
+    monkeypatch.setattr(part, "_FITS", -1)
 
     def connect(limits: Any = None) -> Any:
         asked.append(limits and limits.memory)
@@ -254,14 +258,14 @@ def test_a_small_day_is_sorted_in_little_memory_and_once_more_where_that_is_too_
     def too_little() -> None:
         raise engine.OutOfMemory("too little")
 
-    with mock.patch.object(engine, "connect", connect), once(compact, "_write", too_little):
+    with mock.patch.object(engine, "connect", connect), once(part, "_spilled", too_little):
         compact.run(store, before=DAY_2)
-    assert [memory for memory in asked if memory in compact._MEMORY] == [*compact._MEMORY[:2]]
+    assert [memory for memory in asked if memory in part._MEMORY] == [*part._MEMORY[:2]]
     assert kit.ids(store) == ["a", "b", "c"]
 
 
 def test_a_compaction_leaves_what_came_in_meanwhile(store: layout.Store) -> None:
-    with once(compact, "_sorted_part", lambda: kit.ingest(store, event("late", DAY_1)), after=True):
+    with once(part, "write", lambda: kit.ingest(store, event("late", DAY_1)), after=True):
         compact.run(store, before=DAY_2)
     assert kit.ids(store) == ["a", "b", "c", "late"]
 

@@ -11,7 +11,7 @@ import torture
 from machine_asks import Asked
 from test_model_found import ANN, BOB, seen
 
-from evlog import compact
+from evlog.compact import part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,6 +95,7 @@ def none_at_all(*_: Any, **__: Any) -> list[Any]:
     return []
 
 
+ORDER = part._order
 MUTANTS: dict[str, tuple[str, Any, Callable[[Asked], None]]] = {
     "recovery does nothing": ("evlog.store.journal.recover", lambda _: 0, cut_anywhere),
     "no look-up of ids": ("evlog.ingest.commit.Committer._look_up", no, twice),
@@ -105,7 +106,11 @@ MUTANTS: dict[str, tuple[str, Any, Callable[[Asked], None]]] = {
     "rejects are kept twice": ("evlog.store.ids.Index.quarantined", none_at_all, refused_twice),
     "a point that does not move": ("evlog.export.resume.save", nothing, sent_on),
     "links mean nothing": ("evlog.query.identity.Identity._say", nothing, asked_of),
-    "parts forget an event": ("evlog.compact._SORTED", f"{compact._SORTED} LIMIT 1", compacted),
+    "parts forget an event": (
+        "evlog.compact.part._order",
+        lambda *told: [all_of[:1] for all_of in ORDER(*told)],
+        compacted,
+    ),
 }
 
 

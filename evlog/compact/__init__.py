@@ -6,64 +6,38 @@ that is still open gets no part, but where many small segments have come togethe
 
 from __future__ import annotations
 
-import contextlib
 import re
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
-from evlog import engine
-from evlog.query import view
-from evlog.store import durable, ids, journal, locks, parts, snapshot, tombstones
+from evlog.compact import part
+from evlog.compact.part import Day
+from evlog.store import durable, ids, journal, locks, snapshot, tombstones
 from evlog.store.layout import PART, PART_IDS, SEQ_BITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from concurrent.futures import Future
     from datetime import date
 
-    from evlog.engine import Engine
     from evlog.store.journal import Staging
     from evlog.store.layout import SegmentName, Store
-    from evlog.store.snapshot import Part, Segment
-    from evlog.store.tombstones import Tombstones
+    from evlog.store.snapshot import Segment
 
-_MEMORY = ("160MB", "220MB", "400MB", "1GB")
+__all__ = ["Day", "Done", "Plan", "plan", "run"]
+
 _MANY = 64  # small segments of an open day that are worth merging
 _SMALL = 4 << 20  # bytes: a merged segment grows past this and is then left alone
 _RELATIVE = re.compile(rb',"seq":(\d+)\}\n')  # the end of a line whose `seq` counts from its batch
-
-_USERS = """
-SELECT DISTINCT user_id
-FROM   events
-WHERE  user_id IS NOT NULL
-ORDER BY user_id
-"""
-
-_KEYS = """
-CREATE OR REPLACE TEMP TABLE keys AS
-SELECT unnest($users) AS user_id,
-       unnest($keys)  AS user_key
-"""
-
-_SORTED = """
-SELECT   events.* EXCLUDE (date), keys.user_key
-FROM     events
-LEFT JOIN keys USING (user_id)
-ORDER BY keys.user_key NULLS LAST, events.ts, events.seq, events.event_id
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One partition to compact: its segments, and the part they join, if there is one."""
-
-    day: date
-    segments: tuple[Segment, ...]
-    part: Part | None
-
-    @property
-    def bytes_in(self) -> int:
-        """The size of what will be replaced."""
-        return sum(segment.stamp[1] for segment in self.segments) + (self.part.stamp[1] if self.part else 0)
+_WORKERS = 2
+_AHEAD = 4  # days that are made and wait for their commit, or are in the making
+_WORTH = 8 << 20  # bytes of days that are worth more than one thread
+_USERS = 65_536  # keys that are remembered from one day to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,57 +86,66 @@ def run(
             journal.recover(store)
             found = plan(store, before=before)
         told: list[Done] = []
-        for work, days in ((_compact, found.days), (_merge, found.merges)):
-            for day in days:
-                told.append(work(store, day))
-                done(told[-1], len(found.days) + len(found.merges))
+        for work, days in ((_compacted, found.days), (_merged, found.merges)):
+            with closing(work(store, days)) as each:
+                for one in each:
+                    told.append(one)
+                    done(one, len(found.days) + len(found.merges))
     return told
 
 
-def _compact(store: Store, day: Day) -> Done:
-    """Write the part of one partition and commit it in place of what it covers."""
-    highest = max(segment.name.batch for segment in day.segments)  # the part covers none of these
-    with journal.staging(store) as staged:
-        rows = _sorted_part(staged, day, tombstones.load(store), covers=highest)
-        staged.write("part.ids", ids.chunks(_ids(store, day)))
-        staged.sync()
-        size = staged.file("part").stat().st_size
-        with locks.commit(store):
-            journal.recover(store)
-            journal.commit(
-                staged,
-                "compact",
-                [("part.ids", f"ids/{day.day}/{PART_IDS}"), ("part", f"parquet/date={day.day}/{PART}")],
-                unlinks=_covered(day),
-            )
-    return Done(day.day, rows, len(day.segments), day.bytes_in, size)
+def _compacted(store: Store, days: Sequence[Day]) -> Generator[Done]:
+    """Write the part of each partition and commit it in place of what it covers; the commits are in order."""
+    if not days:
+        return
+    key = lru_cache(_USERS)(tombstones.load(store).user_key)
+    with journal.staging(store) as staged, closing(_ahead(days, lambda day: _stage(staged, day, key))) as made:
+        for day, rows in made:
+            size = staged.file(f"{day.day}-part").stat().st_size
+            _commit(staged, day)
+            yield Done(day.day, rows, len(day.segments), day.bytes_in, size)
 
 
-def _sorted_part(staged: Staging, day: Day, known: Tombstones, *, covers: int) -> int:
-    """Sort the events of a partition into a staged part, in little memory if it can be done; how many there are.
+def _ahead(days: Sequence[Day], make: Callable[[Day], int]) -> Generator[tuple[Day, int]]:
+    """Each day with what `make` makes of it, in order; days that fit in memory are made side by side, ahead of it.
 
-    A sort spills, but what the engine holds besides is hard to foretell, so a limit that was too small is raised. One
-    thread, since each one reads NDJSON in pieces of 18 MiB.
+    Threads will do: nearly all is done in numpy, Arrow and the kernel, which let go of the interpreter.
     """
-    for memory in _MEMORY[:-1]:
-        with (
-            contextlib.suppress(engine.OutOfMemory),
-            engine.connect(engine.Limits(threads=1, memory=memory, spill=staged.path)) as connection,
-        ):
-            return _write(connection, staged, day, known, covers=covers)
-        staged.file("part").unlink(missing_ok=True)
-    with engine.connect(engine.Limits(threads=1, memory=_MEMORY[-1], spill=staged.path)) as connection:
-        return _write(connection, staged, day, known, covers=covers)
+    for fits, some in groupby(days, part.fits):
+        group = list(some)
+        if not fits or len(group) == 1 or sum(day.bytes_in for day in group) < _WORTH:
+            yield from ((day, make(day)) for day in group)
+            continue
+        waiting: deque[tuple[Day, Future[int]]] = deque()
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            try:
+                for day in group:
+                    waiting.append((day, pool.submit(make, day)))
+                    while len(waiting) >= _AHEAD:
+                        first, made = waiting.popleft()
+                        yield first, made.result()
+                yield from ((day, made.result()) for day, made in waiting)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
-def _write(connection: Engine, staged: Staging, day: Day, known: Tombstones, *, covers: int) -> int:
-    """Sort the events of a partition into a staged part; how many there are."""
-    view.offer(connection, day.segments, (day.part,) if day.part else ())
-    users = [str(user) for (user,) in connection.rows(_USERS)]
-    connection.run(_KEYS, {"users": users, "keys": [known.user_key(user) for user in users]})
-    rows = parts.write(staged.file("part"), connection.batches(_SORTED), covers=covers)
-    staged.adopt("part")
+def _stage(staged: Staging, day: Day, key: Callable[[str], int]) -> int:
+    """Stage the part of a partition and its ids, synced; how many events it holds."""
+    highest = max(segment.name.batch for segment in day.segments)  # the part covers none of these
+    rows = part.write(staged, day, key, covers=highest)
+    durable.write_new(staged.file(f"{day.day}-ids"), ids.chunks(_ids(staged.store, day)))
     return rows
+
+
+def _commit(staged: Staging, day: Day) -> None:
+    """Put what was staged of a partition in place of what it covers."""
+    renames = [
+        (f"{day.day}-ids", f"ids/{day.day}/{PART_IDS}"),
+        (f"{day.day}-part", f"parquet/date={day.day}/{PART}"),
+    ]
+    with locks.commit(staged.store):
+        journal.recover(staged.store)
+        journal.commit(staged, "compact", renames, unlinks=_covered(day))
 
 
 def _ids(store: Store, day: Day) -> ids.Ids:
@@ -178,6 +161,11 @@ def _covered(day: Day) -> list[str]:
     return [f"events/date={day.day}/{name.file('.ndjson')}" for name in names] + [
         f"ids/{day.day}/{name.file('.ids')}" for name in names
     ]
+
+
+def _merged(store: Store, days: Sequence[Day]) -> Generator[Done]:
+    """Merge the small segments of each open partition."""
+    return (_merge(store, day) for day in days)
 
 
 def _merge(store: Store, day: Day) -> Done:

@@ -1,0 +1,208 @@
+"""The part of one partition: sorted in memory where the day fits, else by the engine, which spills."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from evlog import engine
+from evlog.query import view
+from evlog.store import durable, lines, parts
+from evlog.store.snapshot import Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from numpy.typing import NDArray
+
+    from evlog.engine import Engine
+    from evlog.store.journal import Staging
+    from evlog.store.snapshot import Part
+
+    Numbers = NDArray[np.int64]
+
+T = TypeVar("T")
+
+_MEMORY = ("160MB", "220MB", "400MB", "1GB")
+_FITS = 32 << 20  # bytes of lines, which become about three times as much in memory; two days are made at a time
+_FOLDED = 4  # a part is so much smaller than its lines, at least
+_DAY_BITS = 37  # the microseconds of a day
+_one_engine = threading.Lock()  # days are made side by side, and an engine takes as much memory as a day
+
+_EVENTS = "SELECT events.* EXCLUDE (date) FROM events"
+_USERS = """
+SELECT DISTINCT user_id
+FROM   events
+WHERE  user_id IS NOT NULL
+ORDER BY user_id
+"""
+
+_KEYS = """
+CREATE OR REPLACE TEMP TABLE keys AS
+SELECT unnest($users) AS user_id,
+       unnest($keys)  AS user_key
+"""
+
+_SORTED = """
+SELECT   events.* EXCLUDE (date), keys.user_key
+FROM     events
+LEFT JOIN keys USING (user_id)
+ORDER BY keys.user_key NULLS LAST, events.ts, events.seq, events.event_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One partition to compact: its segments, and the part they join, if there is one."""
+
+    day: date
+    segments: tuple[Segment, ...]
+    part: Part | None
+
+    @property
+    def bytes_in(self) -> int:
+        """The size of what will be replaced."""
+        return sum(segment.stamp[1] for segment in self.segments) + (self.part.stamp[1] if self.part else 0)
+
+
+def fits(day: Day) -> bool:
+    """Whether a day can be sorted in memory."""
+    size = sum(segment.stamp[1] for segment in day.segments)
+    if day.part is None:
+        return size <= _FITS
+    return size + _FOLDED * day.part.stamp[1] <= _FITS and parts.rows(day.part.path) <= parts.ROW_GROUP
+
+
+def write(staged: Staging, day: Day, key: Callable[[str], int], *, covers: int) -> int:
+    """Stage the part of a partition, synced; how many events it holds. `key` tells the key of a user."""
+    name = f"{day.day}-part"
+    if fits(day):
+        rows = parts.write(staged.file(name), [_in_memory(staged, day, key)], covers=covers)
+    else:
+        rows = _by_engine(staged, name, lambda connection: _spilled(connection, staged, day, key, covers=covers))
+    staged.adopt(name)
+    return rows
+
+
+def _in_memory(staged: Staging, day: Day, key: Callable[[str], int]) -> Any:
+    """The events of a day that fits, sorted, as an Arrow table."""
+    import pyarrow as pa
+
+    found = lines.read(day.segments)
+    tables = [_plain(found, day)]
+    if found.odd.any():
+        tables.append(_odd(staged, day, found.odd_lines()))
+    if day.part is not None:
+        tables.append(pa.Table.from_batches(parts.read(day.part.path)).drop_columns(["user_key"]))
+    table = tables[0] if len(tables) == 1 else pa.concat_tables(parts.unfolded(one) for one in tables).combine_chunks()
+    keys, order = _order(table, key)
+    return table.append_column("user_key", keys).take(pa.array(order))
+
+
+def _plain(found: lines.Lines, day: Day) -> Any:
+    """The events of the lines that are not odd; whose objects have numbers with exponents, are found to be odd too."""
+    import pyarrow as pa
+
+    objects = {name: parts.folded(found.text(name)) for name in lines.OBJECTS}
+    for texts in objects.values():
+        found.odd |= _spelled_otherwise(texts)
+    rows = np.flatnonzero(~found.odd)
+    if len(rows) < len(found):
+        objects = {name: texts.take(pa.array(rows)) for name, texts in objects.items()}
+    texts = {name: parts.folded(found.text(name, rows), name) for name in lines.TEXTS if name != "ts"}
+    ts = found.text("ts", rows).cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+    seq, received = lines.arrivals(found, day.segments)
+    moments = {"ts": ts, "received_at": pa.array(received, pa.timestamp("us"))}
+    return pa.table(texts | objects | moments | {"seq": seq})
+
+
+def _spelled_otherwise(texts: Any) -> NDArray[np.bool_]:
+    """Which of these texts, folded or not, hold a number with an exponent."""
+    import pyarrow as pa
+
+    if not isinstance(texts, pa.DictionaryArray):
+        return lines.spelled_otherwise(texts)
+    which = np.append(lines.spelled_otherwise(texts.dictionary), False)  # at the end what stands for null
+    return which[texts.indices.fill_null(len(which) - 1).to_numpy()] if which.any() else np.zeros(len(texts), bool)
+
+
+def _odd(staged: Staging, day: Day, odd: list[bytes]) -> Any:
+    """The events of odd lines, as the engine reads them; it reads files, so they are put into some."""
+    import pyarrow as pa
+
+    some = []
+    for segment, held in zip(day.segments, odd, strict=True):
+        if held:
+            path = staged.file(f"{staged.serial()}-odd")
+            durable.write_new(path, [held])
+            info = os.lstat(path)
+            some.append(Segment(day.day, segment.name, path, (info.st_ino, info.st_size, info.st_mtime_ns)))
+
+    def read(connection: Engine) -> Any:
+        view.offer(connection, some, ())
+        return pa.Table.from_batches(connection.batches(_EVENTS))
+
+    found = _by_engine(staged, None, read)
+    for segment in some:
+        segment.path.unlink()
+    return found
+
+
+def _order(table: Any, key: Callable[[str], int]) -> tuple[Any, Numbers]:
+    """The key of each row's user, and the rows by key, ts, seq and event_id; who has no user comes last."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    users = table.column("user_id").combine_chunks()
+    users = users if isinstance(users, pa.DictionaryArray) else users.dictionary_encode()
+    of_user = np.array([key(user) for user in users.dictionary.to_pylist()] or [0], np.int64)
+    code = users.indices.fill_null(0).to_numpy()
+    nobody = users.is_null().to_numpy(zero_copy_only=False)
+    known, rank = np.unique(of_user, return_inverse=True)
+    keys = pa.array(of_user[code], mask=nobody)
+    ts = table.column("ts").cast(pa.int64()).to_numpy()
+    seq = table.column("seq").to_numpy()
+    first = ts.min(initial=ts[0]) if len(ts) else 0
+    place = np.where(nobody, len(known), rank[code]) << _DAY_BITS | ts - first
+    order = np.argsort(place, kind="stable")
+    again, later = np.diff(place[order]) == 0, np.diff(seq[order])
+    if (again & (later < 0)).any():
+        order = np.lexsort((seq, place))
+        again, later = np.diff(place[order]) == 0, np.diff(seq[order])
+    if (again & (later == 0)).any():
+        columns = {"place": place, "seq": seq, "event_id": table.column("event_id")}
+        order = pc.sort_indices(pa.table(columns), [(name, "ascending") for name in columns]).to_numpy()
+    return keys, order
+
+
+def _by_engine(staged: Staging, name: str | None, work: Callable[[Engine], T]) -> T:
+    """What `work` makes with an engine, in little memory if it can be done; it stages `name`.
+
+    A sort spills, but what the engine holds besides is hard to foretell, so a limit that was too small is raised. One
+    thread, since each one reads NDJSON in pieces of 18 MiB.
+    """
+    with _one_engine:
+        for memory in _MEMORY[:-1]:
+            with (
+                contextlib.suppress(engine.OutOfMemory),
+                engine.connect(engine.Limits(threads=1, memory=memory, spill=staged.path)) as connection,
+            ):
+                return work(connection)
+            if name is not None:
+                staged.file(name).unlink(missing_ok=True)
+        with engine.connect(engine.Limits(threads=1, memory=_MEMORY[-1], spill=staged.path)) as connection:
+            return work(connection)
+
+
+def _spilled(connection: Engine, staged: Staging, day: Day, key: Callable[[str], int], *, covers: int) -> int:
+    """Sort the events of a partition into a staged part by the engine; how many there are."""
+    view.offer(connection, day.segments, (day.part,) if day.part else ())
+    users = [str(user) for (user,) in connection.rows(_USERS)]
+    connection.run(_KEYS, {"users": users, "keys": [key(user) for user in users]})
+    return parts.write(staged.file(f"{day.day}-part"), connection.batches(_SORTED), covers=covers)
