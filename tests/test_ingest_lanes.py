@@ -14,9 +14,12 @@ from torture import much
 from evlog.engine import connect
 from evlog.event.plan import EventRule, Plan, Property
 from evlog.event.privacy import Guard
+from evlog.event.times import usual as usual_time
+from evlog.ingest import fast
 from evlog.ingest.block import Block
 from evlog.ingest.parse import Parser
 from evlog.ingest.rules import Rules
+from evlog.ingest.stamps import all_usual
 from evlog.query import view
 from evlog.store.snapshot import snapshot
 from evlog.store.tombstones import Tombstones
@@ -280,3 +283,42 @@ def test_values_at_the_edges_are_read_by_everybody(tmp_path):
     ]
     assert feed(store, written(tmp_path / "log", *(json.dumps(one).encode() for one in sent))).tally.stored == len(sent)
     held_against(sent, store)
+
+
+worn = st.fixed_dictionaries(
+    {"event_id": st.integers(0, 50).map("e{}".format), "ts": st.sampled_from(["2026-03-01T10:00:00Z", "2026-03-02T10:00:00.123Z", "2026-03-01T10:00:00.123456Z"]), "event_type": st.sampled_from(["view", "free", "order"])},
+    optional={
+        "user_id": st.sampled_from(["ann", "bob", "null", "undefined"]),
+        "category": st.just("c"),
+        "context": st.dictionaries(st.sampled_from(["os", "app", "ip", "a b", "name", "zz", "\\"]), scalars, max_size=3),
+        "properties": st.dictionaries(st.sampled_from(["amount", "n", "k", "email", "é"]), st.integers(0, 9), max_size=3),
+    },
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["open", "planned", "with tombstones", "allowing personal data"])
+@settings(max_examples=much(150, 20), deadline=None)
+@given(
+    chunks=st.lists(st.lists(worn, min_size=1, max_size=4), min_size=2, max_size=8), most=st.sampled_from([0, 2, 48])
+)
+def test_what_a_log_said_before_changes_nothing(way, chunks, most):
+    """Keys that were seen become a type of their own; chunks that have others, or too many, are read as they were."""
+    rules, gone = WAYS[way]
+    parsers = [Parser(rules, moment(rules, gone)) for _ in range(2)]
+    parsers[1]._lane = None
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(fast, "_MOST_KEYS", most)
+        for chunk in chunks:
+            data = b"".join(json.dumps(one).encode() + b"\n" for one in chunk)
+            learned, exact = (parser.parse(Block.of(data)) for parser in parsers)
+            assert said(learned) == said(exact)
+
+
+@settings(max_examples=much(500, 20), deadline=None)
+@given(came=st.lists(stamps.filter(lambda one: isinstance(one, str)), max_size=5), times=st.integers(1, 3))
+def test_many_times_are_read_as_each(came, times):
+    found = all_usual(came * times)
+    each = [usual_time(text) for text in came * times]
+    assert found is None or (found.texts, found.days) == (each, {text[:10] for text in each})
+    if came and None not in each:
+        assert found is not None

@@ -39,8 +39,12 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     context: dict[str, Any] | None = None
 
 
-encode = msgspec.json.Encoder(order="deterministic").encode
+_encoder = msgspec.json.Encoder(order="deterministic")
+encode = _encoder.encode
 """`encode(line) -> bytes`: canonical JSON without newline."""
+
+encode_lines = _encoder.encode_lines
+"""`encode_lines(lines) -> bytes`: the canonical JSON of many, each with its newline."""
 
 
 def entry(event_id: str, content: bytes) -> bytes:

@@ -67,14 +67,15 @@ def zone(name: str) -> tzinfo:
 def read(value: object, assume: tzinfo = UTC) -> Instant:
     """The instant that `value` names; Rejected (`bad_time`) when it names none."""
     if isinstance(value, str):
-        return _usual(value) or _text(value.strip(), assume)
+        text = usual(value)
+        return Instant(text) if text is not None else _text(value.strip(), assume)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _epoch(value, value)
     raise _bad(value)
 
 
-def _usual(text: str) -> Instant | None:
-    """The instant of a UTC time with a Z and whole seconds, milli- or microseconds, told without taking it apart."""
+def usual(text: str) -> str | None:
+    """The canonical text of a UTC time with a Z and whole seconds, milli- or microseconds; None for any other."""
     tail = TAILS.get(len(text))
     if tail is None or text[-1] != "Z" or text[4:20:3] not in _CLOCK:
         return None
@@ -82,7 +83,7 @@ def _usual(text: str) -> Instant | None:
         datetime.fromisoformat(text)
     except ValueError:
         return None
-    return Instant(text[:-1] + tail)
+    return text[:-1] + tail
 
 
 def _bad(value: object) -> Rejected:

@@ -11,8 +11,10 @@ import mmap
 import select
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from evlog.ingest import unread
 from evlog.ingest.source import SourceError, Stream
@@ -27,6 +29,7 @@ CAPACITY = BLOCK + (8 << 20)  # a block is given out at the first piece that mak
 LINES = 250_000
 _READ = 1 << 20
 KEPT_HEAD = 2048
+_NEWLINE = ord("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +58,15 @@ class Overlong:
     refuses: bool  # it speaks of refused consent
 
 
-Buffer = bytes | bytearray | mmap.mmap
+Buffer = bytearray | mmap.mmap
+Bytes = bytes | memoryview
 
 
 @dataclass(slots=True)
 class Block:
     """Lines for one batch. `data` may be longer than the lines in it, and is used again for the next block."""
 
-    data: Buffer = b""
+    data: bytes | Buffer = b""
     size: int = 0
     pieces: list[Piece] = field(default_factory=list)
     overlong: list[Overlong] = field(default_factory=list)
@@ -77,22 +81,25 @@ class Block:
 
 
 class _Gathering:
-    """A block in the making, in a buffer that serves one block after the other."""
+    """The block in the making: whole lines, and behind them the beginning of one that is not whole yet."""
 
-    def __init__(self, buffer: bytearray) -> None:
-        self.buffer = buffer
+    def __init__(self, buffers: Iterator[Buffer]) -> None:
+        self._buffers = buffers
+        self.buffer = next(buffers)
+        self._begin()
+
+    def _begin(self) -> None:
         self.block = Block()
         self.lines = 0
         self.since = time.monotonic()
 
-    def add(self, lines: memoryview | bytes) -> int:
-        """Take whole lines; where they begin."""
-        start, stop = self.block.size, self.block.size + len(lines)
+    def put(self, at: int, data: Bytes) -> None:
+        """Let `data` stand at `at` of the buffer."""
+        stop = at + len(data)
         if stop > len(self.buffer):
-            self.buffer += bytes(stop - len(self.buffer))
-        self.buffer[start:stop] = lines
-        self.block.size = stop
-        return start
+            self.buffer = bytearray(self.buffer[:at]) + bytes(stop - at)
+        with memoryview(self.buffer) as room:
+            room[at:stop] = data
 
     @property
     def full(self) -> bool:
@@ -103,8 +110,16 @@ class _Gathering:
         return not (self.block.size or self.block.overlong or self.block.broken)
 
     def take(self) -> Block:
+        """The block."""
         self.block.data = self.buffer
         return self.block
+
+    def go_on(self, rest: int) -> None:
+        """Begin the next block with the `rest` bytes behind the lines of the one that was taken."""
+        begun = bytes(self.buffer[self.block.size : self.block.size + rest])
+        self.buffer = next(self._buffers)
+        self._begin()
+        self.put(0, begun)
 
 
 @dataclass(slots=True)
@@ -116,43 +131,57 @@ class _Reader:
     number: int = 0
     line: int = 1
     offset: int = 0
-    rest: bytes = b""
+    rest: int = 0  # bytes of a line that is not whole yet, behind the lines of the block
     _long: hashlib._Hash | None = None
     _length: int = 0
     _head: bytes = b""
     _tail: bytes = b""
     _refuses: bool = False
 
-    def feed(self, data: bytes, into: _Gathering) -> None:
+    def feed(self, data: Bytes, into: _Gathering) -> None:
         """Take whole lines out of what was left and `data`; the remainder waits."""
         if self._long is not None:
-            data = self._skip(data, into)
-        data = self.rest + data
-        end = data.rfind(b"\n") + 1
-        self.rest = data[end:]
+            data = self._skip(bytes(data), into)
+        start = into.block.size
+        fresh = start + self.rest
+        into.put(fresh, data)
+        stop = fresh + len(data)
+        end = into.buffer.rfind(b"\n", fresh, stop) + 1
         if end:
-            self._whole(data[:end], into, torn=False)
-        if len(self.rest) > self.max_line:
-            self._long, self._head = hashlib.sha256(self.rest), self.rest[:KEPT_HEAD]
-            self._refuses, self._tail = unread.refuses(self.rest), self.rest[-unread.REACH :]
-            self._length, self.rest = len(self.rest), b""
+            self._whole(start, end, into)
+        begun = end or start
+        self.rest = stop - begun
+        if self.rest > self.max_line:
+            line = bytes(into.buffer[begun:stop])
+            self._long, self._head = hashlib.sha256(line), line[:KEPT_HEAD]
+            self._refuses, self._tail = unread.refuses(line), line[-unread.REACH :]
+            self._length, self.rest = len(line), 0
 
     def finish(self, into: _Gathering) -> None:
         """Give out the last line, the one without a newline."""
         if self._long is not None:
             self._told(into)
         elif self.rest:
-            rest, self.rest = self.rest, b""
-            self._whole(rest + b"\n", into, torn=True)
+            start = into.block.size
+            stop = start + self.rest
+            into.put(stop, b"\n")
+            self.rest = 0
+            self._whole(start, stop + 1, into, torn=True)
 
-    def _whole(self, lines: bytes, into: _Gathering, *, torn: bool) -> None:
-        start = into.add(lines)
-        stop = start + len(lines)
-        into.block.pieces.append(Piece(self.source, self.line, self.offset, start, stop, torn, self.number))
-        count = lines.count(b"\n")
+    def _whole(self, start: int, stop: int, into: _Gathering, *, torn: bool = False) -> None:
+        """Add the lines in the buffer from `start` to `stop` to the block; a piece that they go on with grows."""
+        block = into.block
+        block.size = stop
+        piece = Piece(self.source, self.line, self.offset, start, stop, torn, self.number)
+        last = block.pieces[-1] if block.pieces else None
+        if last and last.input == self.number and last.offset + start - last.start == self.offset and not torn:
+            block.pieces[-1] = replace(last, stop=stop)
+        else:
+            block.pieces.append(piece)
+        count = int(np.count_nonzero(np.frombuffer(into.buffer, np.uint8, stop - start, start) == _NEWLINE))
         into.lines += count
         self.line += count
-        self.offset += len(lines) - torn
+        self.offset += stop - start - torn
 
     def _skip(self, data: bytes, into: _Gathering) -> bytes:
         end = data.find(b"\n")
@@ -178,6 +207,13 @@ class _Reader:
         self._long, self._head = None, b""
 
 
+def _one_buffer() -> Iterator[Buffer]:
+    """The same memory for all blocks."""
+    buffer = bytearray(CAPACITY)
+    while True:
+        yield buffer
+
+
 def blocks(
     sources: Iterable[Source],
     *,
@@ -185,15 +221,15 @@ def blocks(
     flush_interval: float,
     seen: Callable[[int], None] = lambda count: None,
     lines_of: Callable[[Stream], Iterator[bytes]] | None = None,
+    buffers: Iterator[Buffer] | None = None,
 ) -> Iterator[Block]:
     """Blocks of the lines of `sources`, in order; small sources share one.
 
     A block is given out when it is full, or `flush_interval` seconds after its first byte when a stream has nothing to
     give for the moment: a stream that never ends is committed as it goes. `seen` hears of progress in bytes on disk.
-    `lines_of` turns streams that are not NDJSON into it.
+    `lines_of` turns streams that are not NDJSON into it. Each block is read into the next of `buffers`.
     """
-    buffer = bytearray(CAPACITY)
-    gathering = _Gathering(buffer)
+    gathering = _Gathering(buffers or _one_buffer())
     try:
         for source in sources:
             with closing(Stream(source)) as stream:
@@ -207,7 +243,7 @@ def blocks(
                     idle = not data or stream.endless
                     if gathering.full or (idle and not gathering.empty and _due(gathering, flush_interval)):
                         yield gathering.take()
-                        gathering = _Gathering(buffer)
+                        gathering.go_on(reader.rest)
                 reader.finish(gathering)
                 if stream.broken:
                     gathering.block.broken.append((source.name, stream.broken))
@@ -223,14 +259,15 @@ def _due(gathering: _Gathering, flush_interval: float) -> bool:
     return time.monotonic() - gathering.since >= flush_interval
 
 
-def _pieces(stream: Stream, flush_interval: float) -> Iterator[bytes]:
+def _pieces(stream: Stream, flush_interval: float) -> Iterator[Bytes]:
     """The stream in pieces; an empty piece whenever a live stream has been silent for the flush interval."""
+    room = memoryview(bytearray(_READ))
     patience = min(max(flush_interval, 0.05), 1.0)
     while True:
         if stream.live and not select.select([stream.fileno()], [], [], patience)[0]:
             yield b""
             continue
-        data = stream.read(_READ)
+        data = room[: stream.fill(room)] if stream.plain else stream.read(_READ)
         if not data:
             return
         yield data

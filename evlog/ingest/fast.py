@@ -8,12 +8,8 @@ the judge: the lane is an economy, never a second opinion. It tries a chunk of l
 from __future__ import annotations
 
 import re
-from collections import deque
-from datetime import datetime
-from functools import reduce
 from itertools import chain
-from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -21,96 +17,119 @@ from xxhash import xxh3_64_digest, xxh3_128_digest
 
 from evlog.event import times
 from evlog.event.consent import UPDATE
-from evlog.event.record import encode
-from evlog.event.validator import Validator
+from evlog.event.record import encode, encode_lines, entry
 from evlog.ingest.check import PLACEHOLDERS
 from evlog.ingest.ledger import quiet
 from evlog.ingest.rules import MAX_LINE
+from evlog.ingest.shapes import shape
+from evlog.ingest.stamps import all_usual
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from evlog.event.plan import EventRule, Plan
+    from numpy.typing import NDArray
+
     from evlog.ingest.check import Judge
-    from evlog.ingest.parsed import Day, Parsed
-    from evlog.ingest.rules import Moment
+    from evlog.ingest.parsed import Parsed
+    from evlog.ingest.shapes import Keys, Shape
 
-Scalar = str | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | bool
-Flat = dict[str, Scalar]
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    Places = NDArray[np.int64]
 
-_OPTIONAL = ("category", "user_id", "anonymous_id", "session_id", "target_type", "target_id", "feature", "source")
-_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:", re.ASCII)
 _EMPTY = re.compile(rb"\{\s*\}")
-_ENDS = frozenset({"ZZ", ".Z"})  # what follows the seconds, and what ends the time
 _NEWLINE, _COLON, _OPENS, _CLOSES, _QUOTE = b'\n:{}"'
-_OPTIONS: dict[str, Any] = {"forbid_unknown_fields": True, "omit_defaults": True, "gc": False, "kw_only": True}
+_TELLING = frozenset(map(len, PLACEHOLDERS))
+_MOST_KEYS, _MOST_SHAPES = 48, 8  # beyond them a log has no shape
 
 
 class Lane:
     """The decoders of a plan, ready to take lines."""
 
-    def __init__(self, shape: Any, categories: dict[type, str], judge: Judge) -> None:
-        self._one = msgspec.json.Decoder(shape).decode
-        self._all = msgspec.json.Decoder(list[shape]).decode
-        self._categories = categories
+    def __init__(self, any_keys: Shape, judge: Judge) -> None:
+        self._any_keys = any_keys
+        self._seen_keys: Shape | None = None
         self._judge = judge
         self._open = judge.rules.plan.is_open
+        self._free = ("context", "properties") if self._open else ("context",)  # objects that may have any keys
+        self._seen: list[Keys] = [frozenset()] * len(self._free)
+        self._shapes_left = _MOST_SHAPES
         self._longest = min(judge.rules.max_line, MAX_LINE)  # numbers may grow: 1e15 is written out
 
-    def take(self, chunk: bytes, start: int, out: Parsed) -> tuple[bytes, Sequence[int]]:
+    def take(self, chunk: bytes, start: int, out: Parsed) -> tuple[bytes, int, Sequence[int]]:
         """Take what is nearly canonical in a chunk of whole lines that begins at `start` of its block.
 
-        What of the chunk was looked at, and the indices of its lines that are left for the judge. A line in which
-        somebody may say something of consent is left alone, so that all before it is done when its turn comes.
+        What of the chunk was looked at, its lines, and the indices of those that are left for the judge. A line in
+        which somebody may say something of consent is left alone, so that all before it is done when its turn comes.
         """
-        if self._chunk(chunk, start, out):
-            return chunk, ()
+        ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == _NEWLINE)
+        if self._chunk(chunk, ends, start, out):
+            return chunk, len(ends), ()
         before = quiet(chunk)
         if before == 0:
-            return chunk[: chunk.find(b"\n") + 1], range(1)
+            return chunk[: chunk.find(b"\n") + 1], 1, range(1)
         if before is not None:
             return self.take(chunk[:before], start, out)
-        return chunk, self._lines(chunk.split(b"\n")[:-1], start, out)
+        return chunk, len(ends), self._lines(chunk.split(b"\n")[:-1], start, out)
 
-    def _chunk(self, chunk: bytes, start: int, out: Parsed) -> bool:
+    def _chunk(self, chunk: bytes, ends: Places, start: int, out: Parsed) -> bool:
         """Take all lines of a chunk, or none: whether they were taken.
 
-        Lines that begin with { and end with } are joined to one array. Its members hold no arrays and its texts no
-        newline, so none of them can reach over the end of a line; as many members as lines means one in each.
+        Lines begin with { and end with }. Nothing in JSON lets a { follow a } but the end of a value, so no event
+        reaches over the end of a line; as many events as lines means one in each.
         """
         letters = np.frombuffer(chunk, np.uint8)
-        ends = np.flatnonzero(letters == _NEWLINE)
         begins = np.append(0, ends[:-1] + 1)
-        opens, closes = letters == _OPENS, letters == _CLOSES
+        opens = letters == _OPENS
         empty = (opens[:-1] & (letters[1:] != _QUOTE)).any()  # or perhaps
-        if empty or not (opens[begins].all() and closes[ends - 1].all() and self._is_plain(chunk)):
+        if empty or not (opens[begins].all() and (letters[ends - 1] == _CLOSES).all() and self._is_plain(chunk)):
             return False
-        try:
-            events = self._all(b"[%b]" % chunk[:-1].replace(b"\n", b",\n"))
-        except (msgspec.DecodeError, RecursionError):
+        found, events = self._decoded(chunk)
+        if found is None or len(events) != len(ends) or not self._harmless(events):
             return False
-        stamps = [event.ts for event in events]
-        if (
-            len(events) != len(ends)
-            or (self._open and UPDATE in [event.event_type for event in events])
-            or not _in_time(stamps, self._judge.moment)
-            or not PLACEHOLDERS.isdisjoint([event.user_id for event in events])
-            or not self._harmless(events)
-        ):
+        stamps = all_usual([event.ts for event in events])
+        if stamps is None or not self._in_time(stamps.texts, stamps.days):
             return False
-        places = (begins + start).tolist()
-        for event, ts, here in zip(events, stamps, places, strict=True):
-            event.ts = ts[:-1] + times.TAILS[len(ts)]
+        places = begins + start
+        for event, ts, here in zip(events, stamps.texts, places.tolist(), strict=True):
+            event.ts = ts
             event.seq = here
-        given = self._categorise(events)
-        lines = list(map(encode, events))
+        given = _categorise(events, found.categories)
+        lines = encode_lines(events)
         colons = np.count_nonzero(letters == _COLON) + given + len(events)
-        if colons != np.count_nonzero(np.frombuffer(b"".join(lines), np.uint8) == _COLON):
+        if colons != np.count_nonzero(np.frombuffer(lines, np.uint8) == _COLON):
             return False  # a key stands twice, see _twice
-        _keep_all(events, lines, places, out)
+        if len(stamps.days) == 1:
+            _keep_day(stamps.texts[0][:10], events, lines, places, out)
+        else:
+            _keep_days([ts[:10] for ts in stamps.texts], events, lines, places, out)
         out.tally.read += len(events)
         return True
+
+    def _decoded(self, chunk: bytes) -> tuple[Shape | None, list[Any]]:
+        """The events of a chunk and the shape they have, by the keys seen so far if they do; None if they have none."""
+        for tried in (self._seen_keys, self._any_keys):
+            if tried is not None:
+                try:
+                    events = tried.all(chunk)
+                except (msgspec.DecodeError, RecursionError):
+                    continue
+                if tried is self._any_keys:
+                    if not self._safe(events):
+                        break
+                    self._learn(events)
+                return tried, events
+        return None, []
+
+    def _safe(self, events: list[Any]) -> bool:
+        """Whether no key looks personal in objects that may have any."""
+        return all(map(self._judge.rules.guard.safe_keys, _keys(events, self._free)))
+
+    def _learn(self, events: list[Any]) -> None:
+        """Expect the keys of these events in the chunks to come, unless there are too many."""
+        if self._shapes_left:
+            self._shapes_left -= 1
+            self._seen = [old | new for old, new in zip(self._seen, _keys(events, self._free), strict=True)]
+            few = self._shapes_left and all(len(keys) <= _MOST_KEYS for keys in self._seen)
+            self._seen_keys = shape(self._judge.rules.plan, *self._seen) if few else None
 
     def _lines(self, lines: list[bytes], start: int, out: Parsed) -> list[int]:
         """Take each line that can be taken; the indices of the others."""
@@ -118,23 +137,30 @@ class Lane:
         at = start
         for index, line in enumerate(lines):
             here, at = at, at + len(line) + 1
-            try:
-                event = self._one(line)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if not self._line(line, here, out):
                 rest.append(index)
-                continue
-            usual = _in_time([event.ts], self._judge.moment) and event.user_id not in PLACEHOLDERS
-            if usual and self._is_plain(line) and not _EMPTY.search(line) and self._harmless([event]):
-                event.ts = event.ts[:-1] + times.TAILS[len(event.ts)]
-                event.seq = here
-                given = self._categorise([event])
-                stored = encode(event)
-                if not _twice(line, stored, given):
-                    _keep_all([event], [stored], [here], out)
-                    continue
-            rest.append(index)
         out.tally.read += len(lines) - len(rest)
         return rest
+
+    def _line(self, line: bytes, here: int, out: Parsed) -> bool:
+        """Take a line that begins at `here` of its block: whether it was taken."""
+        try:
+            event = self._any_keys.one(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        if not self._is_plain(line) or _EMPTY.search(line) or not self._safe([event]) or not self._harmless([event]):
+            return False
+        ts = times.usual(event.ts)
+        if ts is None or not self._in_time([ts], {ts[:10]}):
+            return False
+        event.ts, event.seq = ts, here
+        given = _categorise([event], self._any_keys.categories)
+        stored = encode(event)
+        if _twice(line, stored, given):
+            return False
+        content = stored[: stored.rindex(b',"seq":')] + b"}"
+        out.day(ts[:10]).add(stored + b"\n", entry(event.event_id, content), here)
+        return True
 
     def _is_plain(self, text: bytes) -> bool:
         """Whether no escape, no mail address and no control character is in `text`, nor too much."""
@@ -146,31 +172,28 @@ class Lane:
             and len(text) <= self._longest
         )
 
-    def _harmless(self, events: list[Any]) -> bool:
-        """Whether no key looks personal, and nobody here must stay out."""
-        safe_keys, tombstones = self._judge.rules.guard.safe_keys, self._judge.moment.tombstones
-        if not safe_keys(set().union(*[event.context for event in events if event.context])):
-            return False
-        if self._open and not safe_keys(set().union(*[event.properties for event in events if event.properties])):
-            return False
-        if tombstones.purged_before is not None and any(tombstones.purged(event.ts) for event in events):
-            return False
-        erased, ledger = self._judge.erased, self._judge.ledger
-        if not ledger.quiet and ledger.watches(
-            {one for event in events for one in (event.user_id, event.anonymous_id)}
+    def _in_time(self, texts: list[str], days: Collection[str]) -> bool:
+        """Whether all these times are well within the limits of the moment, and none of their days is purged."""
+        moment = self._judge.moment
+        oldest = max(times.OLDEST, moment.oldest or "")
+        if not oldest[:10] < min(days) <= max(days) < moment.skewed_from[:10] and not (
+            oldest <= min(texts) and max(texts) <= moment.skewed_from
         ):
             return False
-        return not tombstones.users or not any(erased(event.user_id) or erased(event.anonymous_id) for event in events)
+        return not any(map(moment.tombstones.purged, days))
 
-    def _categorise(self, events: list[Any]) -> int:
-        """Give events the category that the plan has for them; how many got one."""
-        given = 0
-        if self._categories:
-            for event in events:
-                if event.category is None and (category := self._categories.get(event.__class__)) is not None:
-                    event.category = category
-                    given += 1
-        return given
+    def _harmless(self, events: list[Any]) -> bool:
+        """Whether nobody here is no user, or must stay out, and nobody says anything of consent."""
+        if self._open and UPDATE in [event.event_type for event in events]:
+            return False
+        users = [event.user_id for event in events]
+        if not _TELLING.isdisjoint(map(len, filter(None, users))) and not PLACEHOLDERS.isdisjoint(users):
+            return False
+        erased, ledger = self._judge.erased, self._judge.ledger
+        if ledger.quiet and not self._judge.moment.tombstones.users:
+            return True
+        known = {*users, *(event.anonymous_id for event in events)}
+        return not (ledger.watches(known) or any(map(erased, known)))
 
 
 def lane(judge: Judge) -> Lane | None:
@@ -178,54 +201,54 @@ def lane(judge: Judge) -> Lane | None:
     rules = judge.rules
     if rules.mapping or rules.plan.anonymous_ids or "required" in (rules.consent, rules.plan.consent):
         return None
-    found = shapes(rules.plan)
-    return Lane(*found, judge) if found is not None else None
+    found = shape(rules.plan)
+    return Lane(found, judge) if found is not None else None
 
 
-def _in_time(stamps: list[str], moment: Moment) -> bool:
-    """Whether all are UTC times that the lane can write canonically, and well within the limits of `moment`.
-
-    Minutes repeat, so few of them are looked at closely; the rest of each time is seconds, perhaps a fraction, and Z.
-    """
-    minutes = {ts[:17] for ts in stamps}
-    if not ({ts[19:20] + ts[-1:] for ts in stamps} <= _ENDS and set(map(len, stamps)) <= times.TAILS.keys()):
-        return False
-    try:
-        deque(map(datetime.fromisoformat, stamps), maxlen=0)
-    except ValueError:
-        return False
-    oldest = max(times.OLDEST, moment.oldest or "")
-    usual = all(map(_MINUTE.fullmatch, minutes))
-    return usual and min(minutes) > oldest[:17] and max(minutes) < moment.skewed_from[:17]
+def _keys(events: list[Any], names: Sequence[str]) -> list[Keys]:
+    """All keys in each of the objects called `names`."""
+    found = ([held for event in events if (held := getattr(event, name))] for name in names)
+    return [frozenset().union(*objects) for objects in found]
 
 
-def _keep_all(events: list[Any], lines: list[bytes], places: list[int], out: Parsed) -> None:
-    """Keep the events of a chunk; logs are mostly in order, so that they are often all of one day."""
-    days = [event.ts[:10] for event in events]
-    if len(set(days)) == 1:
-        _keep(out.day(days[0]), events, lines, places)
-        return
+def _categorise(events: list[Any], categories: dict[type, str]) -> int:
+    """Give events the category that the plan has for them; how many got one."""
+    given = 0
+    if categories:
+        for event in events:
+            if event.category is None and (category := categories.get(event.__class__)) is not None:
+                event.category = category
+                given += 1
+    return given
+
+
+def _keep_days(days: list[str], events: list[Any], lines: bytes, places: Places, out: Parsed) -> None:
+    """Keep the events of a chunk, each on its day."""
     rows: dict[str, list[int]] = {}
     for row, day in enumerate(days):
         rows.setdefault(day, []).append(row)
+    told = lines.split(b"\n")
     for day, mine in rows.items():
-        _keep(out.day(day), [events[row] for row in mine], [lines[row] for row in mine], [places[row] for row in mine])
+        chosen = b"".join([told[row] + b"\n" for row in mine])
+        _keep_day(day, [events[row] for row in mine], chosen, places[mine], out)
 
 
-def _keep(day: Day, events: list[Any], lines: list[bytes], places: list[int]) -> None:
+def _keep_day(name: str, events: list[Any], lines: bytes, places: Places, out: Parsed) -> None:
     """Keep events of one day: their lines, and the entries of their ids. The content ends where the seq begins."""
     cuts = [-len(f',"seq":{here}}}') for here in (places[0], places[-1])]
+    told = lines.split(b"\n")
+    told.pop()
     if cuts[0] == cuts[1]:
         cut = cuts[0]
-        contents = [line[:cut] for line in lines]
+        contents = [line[:cut] for line in told]
     else:
-        contents = [line[: line.rindex(b',"seq":')] for line in lines]
+        contents = [line[: line.rindex(b',"seq":')] for line in told]
     names = map(xxh3_128_digest, [event.event_id.encode() for event in events])
     hashes = map(xxh3_64_digest, contents)
-    day.lines += b"\n".join(lines)
-    day.lines += b"\n"
+    day = out.day(name)
+    day.lines += lines
     day.ids += b"".join(chain.from_iterable(zip(names, hashes, strict=True)))
-    day.origins.extend(places)
+    day.origins.frombytes(places.tobytes())
 
 
 def _twice(line: bytes, stored: bytes, given: int) -> bool:
@@ -235,34 +258,3 @@ def _twice(line: bytes, stored: bytes, given: int) -> bool:
     what the lane adds: the seq, and the category where the plan gave one. A `seq` of the line's own looks like it.
     """
     return line.count(b":") + given + 1 != stored.count(b":")
-
-
-def shapes(plan: Plan) -> tuple[Any, dict[type, str]] | None:
-    """The type of an event in the lane (with the attributes of `record.Line`), and the category each class is given.
-
-    None if the plan leaves nothing to decode fast.
-    """
-    if plan.is_open:
-        return _struct("Open", [("event_type", Text)], ("properties", Flat | None, None), {}), {}
-    validator = Validator(plan)
-    names = validator.fast_types() - {UPDATE}
-    found = {name: _planned(name, plan.events[name], validator.property_type(name)) for name in names}
-    if not found:
-        return None
-    categories = {found[name]: category for name in found if (category := plan.events[name].category)}
-    return reduce(or_, found.values()), categories
-
-
-def _planned(name: str, rule: EventRule, kind: Any) -> Any:
-    needed = any(wanted.required for wanted in rule.properties.values())
-    properties = ("properties", kind) if needed else ("properties", kind | None, None)
-    return _struct("Planned", [], properties, {"tag_field": "event_type", "tag": name}, required=rule.required)
-
-
-def _struct(name: str, head: list[Any], properties: Any, tag: dict[str, Any], required: tuple[str, ...] = ()) -> Any:
-    def member(field: str, kind: Any) -> Any:
-        return (field, kind) if field in required else (field, kind | None, None)
-
-    seq = ("seq", int | None, None)
-    fields = [("event_id", Text), ("ts", str), *(member(field, Text) for field in _OPTIONAL)]
-    return msgspec.defstruct(name, [*head, *fields, properties, member("context", Flat), seq], **_OPTIONS, **tag)

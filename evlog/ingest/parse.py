@@ -55,7 +55,7 @@ class Parser:
         out.tally.reasons.update(reject.problems[0].code for reject in out.rejects)
         return out
 
-    def _piece(self, data: Buffer, piece: Piece, out: Parsed) -> None:
+    def _piece(self, data: bytes | Buffer, piece: Piece, out: Parsed) -> None:
         """Parse a piece some lines at a time: what is short-lived stays in the cache."""
         start, number = piece.start, piece.line
         while start < piece.stop:
@@ -63,14 +63,16 @@ class Parser:
             if stop <= start:
                 stop = data.find(b"\n", start, piece.stop) + 1
             chunk = bytes(data[start:stop])
-            rest: Sequence[int] = range(chunk.count(b"\n"))
             if self._lane is not None:
-                chunk, rest = self._lane.take(chunk, start, out)
+                chunk, count, rest = self._lane.take(chunk, start, out)
                 stop = start + len(chunk)
+            else:
+                count = chunk.count(b"\n")
+                rest = range(count)
             if rest:
                 here = replace(piece, line=number, offset=piece.offset + start - piece.start, start=start)
                 self._slow_lane(chunk.split(b"\n"), rest, here, out)
-            number += chunk.count(b"\n")
+            number += count
             start = stop
 
     def _slow_lane(self, lines: list[bytes], rest: Sequence[int], piece: Piece, out: Parsed) -> None:

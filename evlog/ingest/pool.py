@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
 
-    from evlog.ingest.block import Block
+    from evlog.ingest.block import Block, Buffer
     from evlog.ingest.commit import Batch, Committer
     from evlog.ingest.tally import Tally
 
@@ -50,7 +50,7 @@ class _Ends:
     parent: Connection
     token_in: Connection
     token_out: Connection
-    shared: mmap.mmap
+    shared: tuple[mmap.mmap, ...]
     others: tuple[Connection, ...]
 
 
@@ -62,13 +62,13 @@ class Pool:
         tokens = [context.Pipe(duplex=False) for _ in range(_SIZE)]
         self._workers: list[Connection] = []
         self._processes = []
-        self._shared: dict[Connection, mmap.mmap] = {}
+        self._sent = 0
+        self._shared = tuple(mmap.mmap(-1, CAPACITY) for _ in range(_SIZE + 1))
         for number in range(_SIZE):
             ours, theirs = context.Pipe()
             mine, following = tokens[number][0], tokens[(number + 1) % _SIZE][1]
             strange = [end for pair in tokens for end in pair if end not in (mine, following)]
-            self._shared[ours] = shared = mmap.mmap(-1, CAPACITY)
-            ends = _Ends(theirs, mine, following, shared, (*self._workers, ours, *strange))
+            ends = _Ends(theirs, mine, following, self._shared, (*self._workers, ours, *strange))
             process = context.Process(target=_serve, args=(ends, work), daemon=True)
             process.start()
             theirs.close()
@@ -96,6 +96,14 @@ class Pool:
             raise
         yield from map(_answer, waiting)
 
+    def buffers(self) -> Iterator[Buffer]:
+        """The memory that blocks are read into: one for each worker, and one to read ahead into meanwhile.
+
+        The next one is free once a block was sent: three blocks before, it was sent to the same worker, which answered.
+        """
+        while True:
+            yield self._shared[self._sent % len(self._shared)]
+
     def close(self) -> None:
         """End the workers."""
         for worker in self._workers:
@@ -106,13 +114,12 @@ class Pool:
                 process.kill()
 
     def _send(self, worker: Connection, block: Block) -> None:
-        """Hand over a block; its lines go through memory that both see."""
-        shared, lines = self._shared[worker], memoryview(block.data)[: block.size]
-        fits = block.size <= len(shared)
-        if fits:
-            shared[: block.size] = lines
+        """Hand over a block; its lines stand in memory that both see, but for lines of an unusual length."""
+        place = next((number for number, shared in enumerate(self._shared) if shared is block.data), None)
+        data = bytes(memoryview(block.data)[: block.size]) if place is None else b""
         try:
-            worker.send(replace(block, data=b"" if fits else bytes(lines)))
+            worker.send((replace(block, data=data), place))
+            self._sent += 1
         except (BrokenPipeError, ConnectionResetError) as error:  # not to be taken for a reader of stdout who left
             raise _died() from error
 
@@ -154,8 +161,10 @@ def _serve(ends: _Ends, work: Work) -> None:
 
 def _handle(ends: _Ends, work: Work) -> bool:
     """Handle one block; whether there may be more."""
-    block: Block = ends.parent.recv()
-    block.data = block.data or ends.shared
+    block: Block
+    block, place = ends.parent.recv()
+    if place is not None:
+        block.data = ends.shared[place]
     batch = work.prepare(block)
     if ends.parent in wait([ends.token_in, ends.parent]):
         return False  # the parent is gone: it sends nothing before it has our answer

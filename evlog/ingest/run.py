@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from evlog.ingest.block import Block
+    from evlog.ingest.block import Block, Buffer
     from evlog.ingest.commit import Batch
     from evlog.ingest.rules import Rules
     from evlog.ingest.source import Source
@@ -97,8 +97,8 @@ def run(
     committer = Committer(store, dedupe=rules.dedupe, dry_run=asked.dry_run)
     work = _Handling(store, rules, clock, committer, kin)
 
-    def read() -> Iterator[Block]:
-        for block in _blocks(found, rules, asked, seen):
+    def read(buffers: Iterator[Buffer] | None = None) -> Iterator[Block]:
+        for block in _blocks(found, rules, asked, seen, buffers):
             outcome.broken.extend(block.broken)
             yield block
 
@@ -163,7 +163,9 @@ class _Handling:
         return self._again(batch, found) if found.kin or found.shared else batch
 
 
-def _blocks(found: list[Source], rules: Rules, asked: Options, seen: Callable[[int], None]) -> Iterator[Block]:
+def _blocks(
+    found: list[Source], rules: Rules, asked: Options, seen: Callable[[int], None], buffers: Iterator[Buffer] | None
+) -> Iterator[Block]:
     done = 0
 
     def progress(position: int) -> None:
@@ -173,8 +175,9 @@ def _blocks(found: list[Source], rules: Rules, asked: Options, seen: Callable[[i
     for group in _alike(numbered, asked.input_format):
         as_csv = csv_lines.lines if csv_lines.meant(group[0], asked.input_format) else None
         yield from blocks(
-            group, max_line=rules.max_line, flush_interval=asked.flush_interval, seen=progress, lines_of=as_csv
-        )
+            group, max_line=rules.max_line, flush_interval=asked.flush_interval, seen=progress, lines_of=as_csv,
+            buffers=buffers,
+        )  # fmt: skip
         done += sum(source.size() or 0 for source in group)
 
 
@@ -192,7 +195,7 @@ def _alike(found: list[Source], input_format: str | None) -> Iterator[list[Sourc
 
 @contextmanager
 def _tallies(
-    read: Callable[[], Iterable[Block]], work: _Handling, found: list[Source], asked: Options
+    read: Callable[..., Iterable[Block]], work: _Handling, found: list[Source], asked: Options
 ) -> Iterator[Iterator[Tally]]:
     """The tallies of all blocks, worked on by one process or by three."""
     if asked.tolerance is not None and not asked.dry_run:
@@ -203,7 +206,7 @@ def _tallies(
     else:
         pool = Pool(Work(work.prepare, work.finish, work.committer))
         try:
-            yield pool.run(read())
+            yield pool.run(read(pool.buffers()))
         finally:
             pool.close()
 

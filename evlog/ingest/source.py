@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import fcntl
 import glob
 import gzip
 import io
@@ -10,6 +11,7 @@ import os
 import stat
 import sys
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,6 +25,8 @@ STDIN = "-"
 _SUFFIXES = (".ndjson", ".jsonl", ".json", ".log", ".csv")
 _PACKED = (".gz", ".bz2", ".zst")
 _RATIO, _RATIO_FROM = 250, 256 * 1024 * 1024
+_BUFFER = 64 << 10  # larger reads go past it
+_PIPE = 1 << 20  # bytes a pipe may hold: its writer and we then wait for each other more rarely
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BOM = b"\xef\xbb\xbf"
 _HEAD = 4
@@ -126,6 +130,18 @@ class Stream:
                 data = data[self.skipped :] or self.read(size)
         return data
 
+    def fill(self, room: memoryview) -> int:
+        """Read into `room` as soon as there is something; how many bytes, 0 at the end. The stream must be `plain`."""
+        try:
+            return self._raw.readinto1(room)
+        except OSError as error:
+            raise SourceError(f"cannot read {self.source.name}: {error}") from error
+
+    @property
+    def plain(self) -> bool:
+        """Whether what comes is what lies on disk, and its beginning was looked at."""
+        return not self.packed and not self._first
+
     def position(self) -> int:
         """How many bytes of the source, as it lies on disk, were read."""
         return self._raw.raw.position  # type: ignore[attr-defined, no-any-return]
@@ -193,7 +209,9 @@ def _opened(source: Source) -> io.BufferedReader:
             raw = io.FileIO(source.name)
         except OSError as error:
             raise SourceError(f"cannot read {source.name}: {error.strerror}") from error
-    return io.BufferedReader(_Counted(raw), buffer_size=1 << 20)  # type: ignore[arg-type]  # the same
+    with suppress(OSError, AttributeError):  # no pipe, or no Linux
+        fcntl.fcntl(raw.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
+    return io.BufferedReader(_Counted(raw), buffer_size=_BUFFER)  # type: ignore[arg-type]  # the same
 
 
 def _unpacker(head: bytes):  # type: ignore[no-untyped-def]  # noqa: ANN202 - one of three readers, or None

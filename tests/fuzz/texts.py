@@ -23,7 +23,7 @@ from evlog.errors import EvlogError, PlanError, UsageError
 from evlog.event import plan_file, times
 from evlog.event.reject import Rejected
 from evlog.event.validator import Validator
-from evlog.ingest import fast
+from evlog.ingest.shapes import shape
 from evlog.query import steps, where
 
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(?:[.,](\d+))? ?(.*)", re.ASCII | re.DOTALL)
@@ -171,4 +171,4 @@ def target_plan(data: bytes) -> None:
         return
     Validator(plan)
     with suppress(EvlogError):
-        fast.shapes(plan)
+        shape(plan)

@@ -1,0 +1,59 @@
+"""The times of many events at once, where they have one of the usual forms: looked at as columns of characters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+import numpy as np
+
+from evlog.event.times import TAILS
+
+_FORMS = {width: b"0000-00-00T00:00:00.000000"[: width - 1] + b"Z\n" for width in TAILS}
+_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_DAY = len("2026-01-31")
+_HOUR, _MINUTE, _SECOND = 11, 14, 17  # where they begin
+_LAST_HOUR, _FIVE = int.from_bytes(b"23", "big"), ord("5")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """Many times: their canonical texts, and the days that occur."""
+
+    texts: list[str]
+    days: frozenset[str]
+
+
+def all_usual(came: list[str]) -> Stamps | None:
+    """What `times.usual` says of each of these, in a few steps for all; None where it may say None of one."""
+    widths = set(map(len, came))
+    if not came or not widths <= TAILS.keys():
+        return None
+    if len(widths) > 1:
+        whole = "".join(came).count("Z") == len(came)  # where all that is left of each is digits, Z was its last letter
+        return all_usual([text[:-1] + TAILS[len(text)] for text in came]) if whole else None
+    width = widths.pop()
+    joined = "\n".join(came) + "\n"
+    packed = joined.encode()
+    if packed.translate(_ZEROS) != _FORMS[width] * len(came):
+        return None
+    table = np.frombuffer(packed, np.uint8).reshape(len(came), width + 1)
+    hours = np.ascontiguousarray(table[:, _HOUR : _HOUR + 2]).view(">u2")
+    if hours.max() > _LAST_HOUR or table[:, [_MINUTE, _SECOND]].max() > _FIVE:
+        return None
+    one_day = (table[:, :_DAY] == table[0, :_DAY]).all()
+    days = frozenset([came[0][:_DAY]] if one_day else [text[:_DAY] for text in came])
+    if not all(map(_is_day, days)):
+        return None
+    tail = TAILS[width]
+    return Stamps(came if tail == "Z" else joined.replace("Z", tail).split("\n")[:-1], days)
+
+
+@lru_cache(maxsize=1024)
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
