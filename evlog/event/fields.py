@@ -99,6 +99,18 @@ def resolve(event: dict[str, Any], mapping: tuple[tuple[str, tuple[str, ...]], .
     return draft
 
 
+def naming(keys: tuple[str, ...]) -> dict[str, str] | None:
+    """The name that each field has in an event with these keys, where they name fields and there is no more to it.
+
+    None where a field has two names, a key becomes a property, or consent is spoken of.
+    """
+    shape = _shape(keys)
+    listed = [*shape.picks, ("properties", shape.properties), ("context", shape.context)]
+    if any(len(names) > 1 for _, names in listed) or shape.extras or shape.targets or shape.privacy:
+        return None
+    return {field: names[0] for field, names in listed if names}
+
+
 @lru_cache(maxsize=4096)
 def _shape(keys: tuple[str, ...]) -> Shape:
     there = set(keys)

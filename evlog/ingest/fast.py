@@ -11,17 +11,17 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 from xxhash import xxh3_64_digest, xxh3_128_digest
 
-from evlog.event import times
+from evlog.event import decode, fields, times
 from evlog.event.consent import UPDATE
 from evlog.event.record import encode, encode_lines, entry
+from evlog.event.reject import Rejected
 from evlog.ingest.check import PLACEHOLDERS
 from evlog.ingest.ledger import quiet
+from evlog.ingest.reading import reading
 from evlog.ingest.rules import MAX_LINE
-from evlog.ingest.shapes import shape
 from evlog.ingest.stamps import all_usual
 
 if TYPE_CHECKING:
@@ -31,27 +31,25 @@ if TYPE_CHECKING:
 
     from evlog.ingest.check import Judge
     from evlog.ingest.parsed import Parsed
-    from evlog.ingest.shapes import Keys, Shape
+    from evlog.ingest.reading import Found, Reading
 
     Places = NDArray[np.int64]
 
 _EMPTY = re.compile(rb"\{\s*\}")
 _NEWLINE, _COLON, _OPENS, _CLOSES, _QUOTE = b'\n:{}"'
 _TELLING = frozenset(map(len, PLACEHOLDERS))
-_MOST_KEYS, _MOST_SHAPES = 48, 8  # beyond them a log has no shape
+_MOST_READINGS = 6  # that are learned
+_OURS = {field: field for field in (*fields.ALIASES, "properties", "context")}
 
 
 class Lane:
     """The decoders of a plan, ready to take lines."""
 
-    def __init__(self, any_keys: Shape, judge: Judge) -> None:
-        self._any_keys = any_keys
-        self._seen_keys: Shape | None = None
+    def __init__(self, first: Reading, judge: Judge) -> None:
+        self._readings = [first]  # the one that served last stands first
+        self._readings_left = _MOST_READINGS
         self._judge = judge
         self._open = judge.rules.plan.is_open
-        self._free = ("context", "properties") if self._open else ("context",)  # objects that may have any keys
-        self._seen: list[Keys] = [frozenset()] * len(self._free)
-        self._shapes_left = _MOST_SHAPES
         self._longest = min(judge.rules.max_line, MAX_LINE)  # numbers may grow: 1e15 is written out
 
     def take(self, chunk: bytes, start: int, out: Parsed) -> tuple[bytes, int, Sequence[int]]:
@@ -68,7 +66,11 @@ class Lane:
             return chunk[: chunk.find(b"\n") + 1], 1, range(1)
         if before is not None:
             return self.take(chunk[:before], start, out)
-        return chunk, len(ends), self._lines(chunk.split(b"\n")[:-1], start, out)
+        lines = chunk.split(b"\n")[:-1]
+        rest = self._lines(lines, start, out)
+        if rest:
+            self._learn(lines[rest[0]])
+        return chunk, len(ends), rest
 
     def _chunk(self, chunk: bytes, ends: Places, start: int, out: Parsed) -> bool:
         """Take all lines of a chunk, or none: whether they were taken.
@@ -82,9 +84,10 @@ class Lane:
         empty = (opens[:-1] & (letters[1:] != _QUOTE)).any()  # or perhaps
         if empty or not (opens[begins].all() and (letters[ends - 1] == _CLOSES).all() and self._is_plain(chunk)):
             return False
-        found, events = self._decoded(chunk)
-        if found is None or len(events) != len(ends) or not self._harmless(events):
+        found = self._read(chunk)
+        if found is None or len(found[0]) != len(ends) or not self._harmless(found[0]):
             return False
+        events, categories = found
         stamps = all_usual([event.ts for event in events])
         if stamps is None or not self._in_time(stamps.texts, stamps.days):
             return False
@@ -92,7 +95,7 @@ class Lane:
         for event, ts, here in zip(events, stamps.texts, places.tolist(), strict=True):
             event.ts = ts
             event.seq = here
-        given = _categorise(events, found.categories)
+        given = _categorise(events, categories)
         lines = encode_lines(events)
         colons = np.count_nonzero(letters == _COLON) + given + len(events)
         if colons != np.count_nonzero(np.frombuffer(lines, np.uint8) == _COLON):
@@ -104,32 +107,13 @@ class Lane:
         out.tally.read += len(events)
         return True
 
-    def _decoded(self, chunk: bytes) -> tuple[Shape | None, list[Any]]:
-        """The events of a chunk and the shape they have, by the keys seen so far if they do; None if they have none."""
-        for tried in (self._seen_keys, self._any_keys):
-            if tried is not None:
-                try:
-                    events = tried.all(chunk)
-                except (msgspec.DecodeError, RecursionError):
-                    continue
-                if tried is self._any_keys:
-                    if not self._safe(events):
-                        break
-                    self._learn(events)
-                return tried, events
-        return None, []
-
-    def _safe(self, events: list[Any]) -> bool:
-        """Whether no key looks personal in objects that may have any."""
-        return all(map(self._judge.rules.guard.safe_keys, _keys(events, self._free)))
-
-    def _learn(self, events: list[Any]) -> None:
-        """Expect the keys of these events in the chunks to come, unless there are too many."""
-        if self._shapes_left:
-            self._shapes_left -= 1
-            self._seen = [old | new for old, new in zip(self._seen, _keys(events, self._free), strict=True)]
-            few = self._shapes_left and all(len(keys) <= _MOST_KEYS for keys in self._seen)
-            self._seen_keys = shape(self._judge.rules.plan, *self._seen) if few else None
+    def _read(self, chunk: bytes) -> Found | None:
+        """The events of a chunk, by the first reading that can read it; None if none can."""
+        for place, tried in enumerate(self._readings):
+            if (found := tried.events(chunk)) is not None:
+                self._readings.insert(0, self._readings.pop(place))
+                return found
+        return None
 
     def _lines(self, lines: list[bytes], start: int, out: Parsed) -> list[int]:
         """Take each line that can be taken; the indices of the others."""
@@ -144,23 +128,39 @@ class Lane:
 
     def _line(self, line: bytes, here: int, out: Parsed) -> bool:
         """Take a line that begins at `here` of its block: whether it was taken."""
-        try:
-            event = self._any_keys.one(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if not self._is_plain(line) or _EMPTY.search(line):
             return False
-        if not self._is_plain(line) or _EMPTY.search(line) or not self._safe([event]) or not self._harmless([event]):
+        found = next((found for tried in self._readings if (found := tried.event(line)) is not None), None)
+        if found is None or not self._harmless(found[0]):
             return False
+        (event,), categories = found
         ts = times.usual(event.ts)
         if ts is None or not self._in_time([ts], {ts[:10]}):
             return False
         event.ts, event.seq = ts, here
-        given = _categorise([event], self._any_keys.categories)
+        given = _categorise([event], categories)
         stored = encode(event)
         if _twice(line, stored, given):
             return False
         content = stored[: stored.rindex(b',"seq":')] + b"}"
         out.day(ts[:10]).add(stored + b"\n", entry(event.event_id, content), here)
         return True
+
+    def _learn(self, line: bytes) -> None:
+        """Learn the names that fields have in a line which no reading could read, for the lines to come."""
+        if not self._readings_left or (names := _names(line)) is None:
+            return
+        rules = self._judge.rules
+        for place, known in enumerate(self._readings):
+            if all(known.names.get(field, name) == name for field, name in names.items()):
+                if names.items() <= known.names.items():
+                    return  # it is not the names
+                names = {**known.names, **names}
+                del self._readings[place]
+                break
+        self._readings_left -= 1
+        found = reading(rules.plan, rules.guard, names)
+        self._readings += [found] if found is not None else []
 
     def _is_plain(self, text: bytes) -> bool:
         """Whether no escape, no mail address and no control character is in `text`, nor too much."""
@@ -201,14 +201,16 @@ def lane(judge: Judge) -> Lane | None:
     rules = judge.rules
     if rules.mapping or rules.plan.anonymous_ids or "required" in (rules.consent, rules.plan.consent):
         return None
-    found = shape(rules.plan)
+    found = reading(rules.plan, rules.guard, _OURS)
     return Lane(found, judge) if found is not None else None
 
 
-def _keys(events: list[Any], names: Sequence[str]) -> list[Keys]:
-    """All keys in each of the objects called `names`."""
-    found = ([held for event in events if (held := getattr(event, name))] for name in names)
-    return [frozenset().union(*objects) for objects in found]
+def _names(line: bytes) -> dict[str, str] | None:
+    try:
+        value = decode.load(line)
+    except Rejected:
+        return None
+    return fields.naming(tuple(value)) if isinstance(value, dict) else None
 
 
 def _categorise(events: list[Any], categories: dict[type, str]) -> int:

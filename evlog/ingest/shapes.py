@@ -1,7 +1,8 @@
-"""The types that lines are decoded into: compiled from the plan, and from the keys that a log was seen to have.
+"""The types that lines are decoded into: compiled from the plan, and from the names that a log was seen to use.
 
 An object that may have any keys (a context; properties, where there is no plan) is decoded into a dict at first. Logs
-say the same few keys again and again: what they have said becomes a struct, which takes a third of the time.
+say the same few keys again and again: what they have said becomes a struct, which takes a third of the time. Where a
+log has another name for a field, its events are decoded under that name, and then become what they are under ours.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from evlog.event.consent import UPDATE
+from evlog.event.fields import ANONYMOUS
 from evlog.event.validator import Validator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from evlog.event.plan import EventRule, Plan
 
@@ -29,6 +31,7 @@ Keys = frozenset[str]
 
 _OPTIONAL = ("category", "user_id", "anonymous_id", "session_id", "target_type", "target_id", "feature", "source")
 _OPTIONS: dict[str, Any] = {"forbid_unknown_fields": True, "omit_defaults": True, "gc": False, "kw_only": True}
+_NEVER = {"seq": "@seq"}  # under other names than ours a `seq` is a property; no line of the lane has an @
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,50 +40,73 @@ class Shape:
 
     one: Callable[[bytes], Any]
     all: Callable[[bytes], list[Any]]
+    ours: dict[type, type]
+    """What events of a class become, where it is decoded under other names than ours."""
     categories: dict[type, str]
-    """The category that the plan gives to events of each class."""
+    """The category that the plan gives to events of each class of ours."""
 
 
-def shape(plan: Plan, context: Keys | None = None, properties: Keys | None = None) -> Shape | None:
-    """The shape of events whose context, and in an open plan properties, have no keys but these; None: any keys.
+def shape(
+    plan: Plan, names: Mapping[str, str], context: Keys | None = None, properties: Keys | None = None
+) -> Shape | None:
+    """The shape of events with `names` for fields, and in context (in an open plan, properties) no keys but these.
 
-    None if the plan leaves nothing to decode fast.
+    None for keys: any. None if the plan leaves nothing to decode fast.
     """
+    names = {field: name for field, name in names.items() if field != name}
     about = _members("Context", context)
     if plan.is_open:
-        kinds = [_struct("Open", [("event_type", Text)], _may("properties", _members("Properties", properties)), about)]
-        return _shape(kinds, {})
+        kind = _Kind("Open", _members("Properties", properties), about)
+        return _shape([kind], names, {})
     validator = Validator(plan)
-    names = sorted(validator.fast_types() - {UPDATE})
-    found = {name: _planned(name, plan.events[name], validator.property_type(name), about) for name in names}
-    if not found:
-        return None
-    categories = {found[name]: category for name in found if (category := plan.events[name].category)}
-    return _shape([*found.values()], categories)
+    bare = names.get("properties", "properties") == "properties"
+    kinds = [
+        _planned(name, plan.events[name], validator.property_type(name), about)
+        for name in sorted(validator.fast_types() - {UPDATE})
+        if bare or plan.events[name].properties.keys().isdisjoint(ANONYMOUS)
+    ]
+    categories = {name: category for name in plan.events if (category := plan.events[name].category)}
+    return _shape(kinds, names, categories) if kinds else None
 
 
-def _shape(kinds: list[Any], categories: dict[type, str]) -> Shape:
-    decoder = msgspec.json.Decoder(reduce(or_, kinds))
-    return Shape(decoder.decode, decoder.decode_lines, categories)
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """An event type; `planned`: the others are told apart by their names."""
+
+    name: str
+    properties: Any
+    context: Any
+    required: tuple[str, ...] = ()
+    planned: bool = False
+
+    def struct(self, names: Mapping[str, str]) -> Any:
+        """The struct of its events, under these names."""
+        fields = [("event_id", Text), ("ts", str), *(self._member(field, Text) for field in _OPTIONAL)]
+        fields += [self._member("properties", self.properties), self._member("context", self.context)]
+        fields += [("seq", int | None, None)]
+        if self.planned:
+            tag = {"tag_field": names.get("event_type", "event_type"), "tag": self.name}
+        else:
+            tag, fields = {}, [("event_type", Text), *fields]
+        rename = {**names, **_NEVER} if names else {}
+        return msgspec.defstruct(self.name, fields, rename=rename, **_OPTIONS, **tag)  # type: ignore[arg-type]
+
+    def _member(self, field: str, kind: Any) -> Any:
+        return (field, kind) if field in self.required else (field, kind | None, None)
 
 
-def _planned(name: str, rule: EventRule, kind: Any, about: Any) -> Any:
-    needed = any(wanted.required for wanted in rule.properties.values())
-    properties = ("properties", kind) if needed else _may("properties", kind)
-    return _struct(name, [], properties, about, required=rule.required, tag_field="event_type", tag=name)
+def _planned(name: str, rule: EventRule, kind: Any, about: Any) -> _Kind:
+    needed = ("properties",) if any(wanted.required for wanted in rule.properties.values()) else ()
+    return _Kind(name, kind, about, (*rule.required, *needed), planned=True)
 
 
-def _struct(
-    name: str, head: list[Any], properties: Any, about: Any, *, required: Collection[str] = (), **tag: Any
-) -> Any:
-    texts = [(one, Text) if one in required else _may(one, Text) for one in _OPTIONAL]
-    context = ("context", about) if "context" in required else _may("context", about)
-    fields = [*head, ("event_id", Text), ("ts", str), *texts, properties, context, _may("seq", int)]
-    return msgspec.defstruct(name, fields, **_OPTIONS, **tag)
-
-
-def _may(field: str, kind: Any) -> tuple[str, Any, None]:
-    return (field, kind | None, None)
+def _shape(kinds: Collection[_Kind], names: Mapping[str, str], categories: Mapping[str, str]) -> Shape:
+    ours = [kind.struct({}) for kind in kinds]
+    came = [kind.struct(names) for kind in kinds] if names else ours
+    decoder = msgspec.json.Decoder(reduce(or_, came))
+    given = {one: categories[kind.name] for kind, one in zip(kinds, ours, strict=True) if kind.name in categories}
+    becomes = dict(zip(came, ours, strict=True)) if names else {}
+    return Shape(decoder.decode, decoder.decode_lines, becomes, given)
 
 
 def _members(name: str, keys: Keys | None) -> Any:

@@ -171,4 +171,4 @@ def target_plan(data: bytes) -> None:
         return
     Validator(plan)
     with suppress(EvlogError):
-        shape(plan)
+        shape(plan, {})

@@ -1,0 +1,101 @@
+"""How a log is read: under which names its fields come, and with which keys in objects that may have any."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from evlog.event.fields import ANONYMOUS
+from evlog.ingest.shapes import shape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evlog.event.plan import Plan
+    from evlog.event.privacy import Guard
+    from evlog.ingest.shapes import Keys, Shape
+
+_MOST_KEYS, _MOST_SHAPES = 48, 8  # beyond them a log has any keys
+
+Found = tuple[list[Any], dict[type, str]]
+
+
+class Reading:
+    """One way to read lines: fields under certain names. It learns keys, and the same lines give the same events.
+
+    An event it gives has the attributes of `record.Line` and a `seq`, and becomes a canonical line when it is encoded.
+    It has no key that looks personal; the rest is for the lane to look at.
+    """
+
+    def __init__(self, plan: Plan, guard: Guard, names: Mapping[str, str], any_keys: Shape) -> None:
+        self.names = names  # field → the name it has, for all fields that were seen
+        self._plan = plan
+        self._guard = guard
+        self._any_keys = any_keys
+        self._seen_keys: Shape | None = None
+        self._free = ("properties", "context") if plan.is_open else ("context",)  # objects that may have any keys
+        self._nested = names.get("properties", "properties") != "properties"
+        self._seen: dict[str, Keys] = {}
+        self._shapes_left = _MOST_SHAPES
+
+    def events(self, chunk: bytes) -> Found | None:
+        """The events in a chunk of lines, and the category of each class of them; None where it cannot be read so."""
+        if self._seen_keys is not None and (events := _decoded(self._seen_keys, chunk)) is not None:
+            return events, self._seen_keys.categories
+        events = _decoded(self._any_keys, chunk)
+        if events is None:
+            return None
+        keys = self._keys(events)
+        if not self._safe(keys):
+            return None
+        self._learn(keys)
+        return events, self._any_keys.categories
+
+    def event(self, line: bytes) -> Found | None:
+        """The same of one line."""
+        try:
+            event = self._any_keys.one(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        events = _ours(self._any_keys, [event])
+        return (events, self._any_keys.categories) if self._safe(self._keys(events)) else None
+
+    def _keys(self, events: list[Any]) -> dict[str, Keys]:
+        """All keys in the objects that may have any."""
+        found = {name: [held for event in events if (held := getattr(event, name))] for name in self._free}
+        return {name: frozenset().union(*objects) for name, objects in found.items()}
+
+    def _safe(self, keys: Mapping[str, Keys]) -> bool:
+        """Whether no key looks personal, and none in properties may be the id of somebody."""
+        known = self._nested and not keys.get("properties", frozenset()).isdisjoint(ANONYMOUS)
+        return not known and all(map(self._guard.safe_keys, keys.values()))
+
+    def _learn(self, keys: Mapping[str, Keys]) -> None:
+        """Expect these keys in the chunks to come, unless there are too many."""
+        if self._shapes_left:
+            self._shapes_left -= 1
+            self._seen = {name: self._seen.get(name, frozenset()) | keys[name] for name in self._free}
+            few = self._shapes_left and all(len(seen) <= _MOST_KEYS for seen in self._seen.values())
+            self._seen_keys = shape(self._plan, self.names, **self._seen) if few else None
+
+
+def reading(plan: Plan, guard: Guard, names: Mapping[str, str]) -> Reading | None:
+    """How to read logs with these names; None where the plan leaves nothing to decode fast."""
+    any_keys = shape(plan, names)
+    return Reading(plan, guard, names, any_keys) if any_keys is not None else None
+
+
+def _decoded(by: Shape, chunk: bytes) -> list[Any] | None:
+    try:
+        return _ours(by, by.all(chunk))
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _ours(by: Shape, events: list[Any]) -> list[Any]:
+    """The events, which came under other names, under ours: the classes differ in names alone."""
+    if by.ours:
+        for event in events:
+            event.__class__ = by.ours[event.__class__]
+    return events
