@@ -21,6 +21,10 @@ _EXPLAIN = re.compile(
     rf"{_BLANK}*EXPLAIN{_BLANK}+(?:ANALYZE{_BLANK}+)?(?:\([^()]*\){_BLANK}*)?", re.IGNORECASE | re.DOTALL
 )
 _EXPLAIN_BARE = re.compile(rf"{_BLANK}*EXPLAIN{_BLANK}*", re.IGNORECASE | re.DOTALL)
+_MOST = 20_000_000  # values that an answer may hold: each is some 60 to 100 bytes
+_WORD = re.compile(rb"[A-Za-z]+")
+_BEFORE = {b"AS", b"MATERIALIZED"}  # the parenthesis of a WITH
+_WITHS = 5  # that may stand in one another
 _READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE", "STATEMENT_NODE"}
 _RUNS_TEXT = {"query", "query_table", "json_execute_serialized_sql"}  # SQL inside a string escapes the parser's verdict
 
@@ -33,6 +37,15 @@ class OutOfMemory(EngineError):
     """The engine could not answer within the memory it was given."""
 
     hint = "ask for fewer days, or allow it more"
+
+
+class TooMany(EngineError):
+    """More rows than can stand in memory at once."""
+
+    hint = "ask for fewer with LIMIT, or sum them up; `evlog export` writes any number of events"
+
+    def __init__(self) -> None:
+        super().__init__(f"the answer has more than {_MOST:,} values")
 
 
 class TooDeep(EngineError):
@@ -141,12 +154,12 @@ class Engine:
             self.run(f'DROP {kind} "{name}"')
 
     def table(self, sql: str, params: Mapping[str, Any] | None = None) -> Table:
-        """The rows of the answer with the names and types of their columns."""
+        """The rows of the answer with the names and types of their columns; TooMany where they are too many to hold."""
         with _told():
             cursor = self._connection.execute(sql, dict(params or {}))
             names = tuple(str(column[0]) for column in cursor.description)
             types = tuple(str(column[1]) for column in cursor.description)
-            return Table(names, types, cursor.fetchall())
+            return _held(names, types, cursor.fetchmany(_most(names) + 1))
 
     def arrays(self, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, np.ndarray[Any, Any]]:
         """The columns of the answer as numpy arrays (masked where they hold nulls)."""
@@ -180,11 +193,16 @@ class Engine:
     def _must_only_read(self, text: str) -> None:
         """Refuse all but one reading statement, as the engine's own parser tells it.
 
+        A syntax error below some seven WITHs that stand in one another costs that parser gigabytes (DuckDB 2.0): these
+        are not given to it.
+
         The kind of statement is not enough: since DuckDB 2.0 a SELECT may hold `WITH x AS (COPY … TO …)`, and the files
         that may be read may then be written. So the tree itself is walked.
         """
         import duckdb
 
+        if _withs(text) > _WITHS:
+            raise TooDeep
         with _told():
             found = duckdb.extract_statements(text)
             kinds = [_kind(statement) for statement in found]
@@ -225,7 +243,37 @@ class Engine:
         ]
         with _told():
             plain = relation.select(*casts)
-            return Table(tuple(plain.columns), tuple(map(str, plain.types)), plain.fetchall())
+            rows = plain.limit(_most(plain.columns) + 1).fetchall()
+            return _held(tuple(plain.columns), tuple(map(str, plain.types)), rows)
+
+
+def _most(names: Sequence[str]) -> int:
+    """How many rows of so many columns an answer may have."""
+    return _MOST // max(len(names), 1)
+
+
+def _held(names: tuple[str, ...], types: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:
+    if len(rows) > _most(names):
+        raise TooMany
+    return Table(names, types, rows)
+
+
+def _withs(text: str) -> int:
+    """How deep WITHs stand in one another at most: parentheses that follow AS, or AS MATERIALIZED."""
+    import duckdb
+
+    letters, deepest, open_ones, before = text.encode(), 0, [], b""
+    for start, kind in duckdb.tokenize(text):
+        sign = letters[start : start + 1]
+        if kind == duckdb.token_type.operator and sign == b"(":
+            open_ones.append(before in _BEFORE)
+            deepest = max(deepest, sum(open_ones))
+        elif kind == duckdb.token_type.operator and sign == b")" and open_ones:
+            open_ones.pop()
+        if kind != duckdb.token_type.comment:
+            word = _WORD.match(letters, start)
+            before = word[0].upper() if word else sign
+    return deepest
 
 
 def _kind(statement: Any) -> str:

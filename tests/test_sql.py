@@ -264,6 +264,16 @@ ORDER BY ALL
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("column", ["ts", "CAST(ts AS TIMESTAMPTZ) AS ts"])
+def test_an_answer_that_memory_could_not_hold_is_refused(store, monkeypatch, column):
+    text = f"SELECT {column}, event_id FROM events LIMIT 2"
+    monkeypatch.setattr(engine, "_MOST", 4)
+    assert len(sql.select(store, text, as_of=NOW).rows) == 2
+    monkeypatch.setattr(engine, "_MOST", 3)
+    with pytest.raises(EngineError, match="more than 3 values"):
+        sql.select(store, text, as_of=NOW)
+
+
 def test_the_view_of_rollups_has_each_number_that_is_kept(tmp_path):
     made = logs.store(tmp_path / "s", logs.events("2026-03-02 09:00 u1 a\n2026-03-02 10:00 u2 a"))
     assert ask(made, ROLLED).rows == ()

@@ -137,7 +137,8 @@ def test_no_file_but_events_is_read_by_whatever_function(store: Store, tally: Ta
     for asked in some:
         text = filled(store, asked)
         told = attempted(store, text)
-        assert told is not None or text.startswith("DESCRIBE"), text
+        looks_only = text.startswith("DESCRIBE") or (text.startswith("EXPLAIN SELECT") and "sniff_csv" in text)
+        assert told is not None or looks_only, text  # what is not run reads nothing
     tally("sql", statements=len(some))
 
 
@@ -156,7 +157,10 @@ def test_what_may_be_asked_lets_nothing_out(store: Store, tally: Tally) -> None:
 
 
 def test_a_statement_nested_too_deeply_is_told_so(store: Store) -> None:
-    assert str(attempted(store, DEEP[0])) == "the statement is nested too deeply"
+    for text in (DEEP[0], "WITH x AS (" * 9 + "SELECT 1 1", "WITH x AS NOT MATERIALIZED (" * 9 + "SELECT 1"):
+        assert str(attempted(store, text)) == "the statement is nested too deeply"
+    four = "WITH y AS /* é */ (" * 4 + "SELECT 1 AS z" + ") FROM y" * 4
+    assert attempted(store, four) is None
     with pytest.raises(engine.TooDeep):
         id_columns.vet(DEEP[0])
     assert isinstance(attempted(store, "UPDATE EXTENSIONS"), Refused)  # a kind of statement that has no name in Python
