@@ -159,17 +159,32 @@ def test_both_lanes_say_the_same(way, lines, end):
     both(b"\n".join(lines) + end, way)
 
 
+def not_judged(way: str, data: bytes) -> Any:
+    """What both lanes say of lines that the judge is not asked about."""
+    parser, _ = PARSERS[way]
+    parser._slow_lane, slow = lambda *_: pytest.fail("the judge was asked"), parser._slow_lane
+    try:
+        return both(data, way)
+    finally:
+        parser._slow_lane = slow
+
+
 @pytest.mark.parametrize("way", PARSERS)
 def test_the_lane_takes_what_is_plain(way):
     """Else the test above would prove nothing."""
     raws = [line(event_id=f"e{n}", event_type="order", category="c", properties={"amount": n}) for n in range(3)]
-    parser, _ = PARSERS[way]
-    parser._slow_lane, slow = lambda *_: pytest.fail("the judge was asked"), parser._slow_lane
-    try:
-        assert both(b"\n".join(raws) + b"\n", way).tally.read == 3
-        assert parser.parse(Block.of(raws[0] + b"\r\n")).tally.read == 1
-    finally:
-        parser._slow_lane = slow
+    assert not_judged(way, b"\n".join(raws) + b"\n").tally.read == 3
+    assert not_judged(way, raws[0] + b"\r\n").tally.read == 1
+
+
+@pytest.mark.parametrize("way", ["open", "planned", "with tombstones"])
+def test_the_lane_takes_letters_beyond_ascii_and_escapes(way):
+    told = [
+        event(event_id=f"e{n}", event_type="order", category="é", properties={"amount": 1, "note": 'ü\n"'})
+        for n in range(4)
+    ]
+    raws = [json.dumps(one, ensure_ascii=n % 2 == 0).encode() for n, one in enumerate(told)]
+    assert not_judged(way, b"\n".join(raws) + b"\n").tally.read == 4
 
 
 PLAIN = line(event_id="a", category="c")
@@ -184,6 +199,10 @@ ODD = [
     PLAIN.replace(b'"ann"', b'"none"'),
     PLAIN[:-1] + b',"properties":{"note":"a@b.de"}}', PLAIN.replace(b'"ann"', b'"bob"'), PLAIN.replace(b'"a"', b'""'),
     PLAIN[:-1] + b',"properties":{"courseId":"c","anonymousId":"z"}}', PLAIN[:-1] + b',"courseId":"c"}',
+    PLAIN[:-1] + b',"properties":{"a":1,"a":"\\u003a"}}', PLAIN[:-1] + b',"properties":{"a":"x\\u0040b.de"}}',
+    PLAIN[:-1] + b',"properties":{"a":"\\"x\\/\\u00fc\\n","\xc3\xbc":"\xe2\x82\xac"}}', PLAIN[:-1] + b',"session_id":"\xc3\xbc"}',
+    PLAIN[:-1] + b',"session_id":"\\t"}', PLAIN[:-1] + b',"session_id":"\\u00fc"}', PLAIN[:-1] + b',"n\\u0061me":"x"}',
+    PLAIN[:-1] + b',"properties":{"n\\u00e4me":"x","na\\u006de":"y"}}', PLAIN[:-1] + b',"properties":{"x":"\xed\xa0\x80"}}',
     PLAIN[:-1] + b',"properties":{"name":"x"}}', PLAIN[:-1] + b',"context":{"ip":"1.2.3.4"}}', b"[" + PLAIN + b"]",
 ]  # fmt: skip
 
@@ -290,7 +309,9 @@ worn = st.fixed_dictionaries(
     optional={
         "user_id": st.sampled_from(["ann", "bob", "null", "undefined"]),
         "category": st.just("c"),
-        "context": st.dictionaries(st.sampled_from(["os", "app", "ip", "a b", "name", "zz", "\\"]), scalars, max_size=3),
+        "session_id": st.sampled_from(["s", "ä", "s\t", "\x80", "\\", "é" * 200]),
+        "target_type": st.sampled_from(["page", "ä", "\n", "\0", "a:b"]),
+        "context": st.dictionaries(st.sampled_from(["os", "app", "ip", "a b", "name", "zz", "\\", "ö"]), scalars, max_size=3),
         "properties": st.dictionaries(st.sampled_from(["amount", "n", "k", "email", "é"]), st.integers(0, 9), max_size=3),
     },
 )  # fmt: skip
@@ -309,7 +330,7 @@ def test_what_a_log_said_before_changes_nothing(way, chunks, most):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(reading, "_MOST_KEYS", most)
         for chunk in chunks:
-            data = b"".join(json.dumps(one).encode() + b"\n" for one in chunk)
+            data = b"".join(json.dumps(one, ensure_ascii=n % 2 == 0).encode() + b"\n" for n, one in enumerate(chunk))
             learned, exact = (parser.parse(Block.of(data)) for parser in parsers)
             assert said(learned) == said(exact)
 

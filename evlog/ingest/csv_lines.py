@@ -14,18 +14,13 @@ from evlog.ingest.source import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evlog.ingest.source import Source, Stream
+    from evlog.ingest.source import Stream
 
 _READ = 1 << 16
 _FIELD_LIMIT = 16 << 20
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,14})\.\d{1,15}", re.ASCII)
 _WORDS = {"true": True, "false": False}
-
-
-def meant(source: Source, input_format: str | None) -> bool:
-    """Whether `source` is to be read as CSV."""
-    return input_format == "csv" or (input_format is None and source.is_csv)
 
 
 def lines(stream: Stream) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from xxhash import xxh3_64_digest, xxh3_128_digest
 
 from evlog.event import decode, fields, times
 from evlog.event.consent import UPDATE
-from evlog.event.record import encode, encode_lines, entry
+from evlog.event.record import IDS, encode, encode_lines, entry
 from evlog.event.reject import Rejected
 from evlog.ingest.check import PLACEHOLDERS
 from evlog.ingest.ledger import quiet
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     Places = NDArray[np.int64]
 
+_HIDING = re.compile(rb"\\u00[0-7]")  # an ASCII character that is not spelt as itself
 _EMPTY = re.compile(rb"\{\s*\}")
 _NEWLINE, _COLON, _OPENS, _CLOSES, _QUOTE = b'\n:{}"'
 _TELLING = frozenset(map(len, PLACEHOLDERS))
@@ -85,9 +86,11 @@ class Lane:
         if empty or not (opens[begins].all() and (letters[ends - 1] == _CLOSES).all() and self._is_plain(chunk)):
             return False
         found = self._read(chunk)
-        if found is None or len(found[0]) != len(ends) or not self._harmless(found[0]):
+        if found is None or len(found[0]) != len(ends):
             return False
         events, categories = found
+        if not (self._is_named(events, chunk) and self._harmless(events)):
+            return False
         stamps = all_usual([event.ts for event in events])
         if stamps is None or not self._in_time(stamps.texts, stamps.days):
             return False
@@ -131,7 +134,7 @@ class Lane:
         if not self._is_plain(line) or _EMPTY.search(line):
             return False
         found = next((found for tried in self._readings if (found := tried.event(line)) is not None), None)
-        if found is None or not self._harmless(found[0]):
+        if found is None or not (self._is_named(found[0], line) and self._harmless(found[0])):
             return False
         (event,), categories = found
         ts = times.usual(event.ts)
@@ -163,14 +166,18 @@ class Lane:
         self._readings += [found] if found is not None else []
 
     def _is_plain(self, text: bytes) -> bool:
-        """Whether no escape, no mail address and no control character is in `text`, nor too much."""
-        return (
-            text.isascii()
-            and b"\\" not in text
-            and b"@" not in text
-            and b"\x7f" not in text
-            and len(text) <= self._longest
-        )
+        """Whether no mail address is in `text`, nothing that could hide one or a colon, and not too much."""
+        if b"@" in text or b"\x7f" in text or len(text) > self._longest:
+            return False
+        return b"\\" not in text or not _HIDING.search(text)
+
+    def _is_named(self, events: list[Any], text: bytes) -> bool:
+        """Whether all ids and types in the events of `text` are of printable ASCII."""
+        if text.isascii() and b"\\" not in text:
+            return True
+        names = (*IDS, "event_type") if self._open else IDS
+        told = "".join([held for name in names for event in events if (held := getattr(event, name))])
+        return told.isascii() and told.isprintable()
 
     def _in_time(self, texts: list[str], days: Collection[str]) -> bool:
         """Whether all these times are well within the limits of the moment, and none of their days is purged."""

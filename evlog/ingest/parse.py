@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from evlog.ingest.block import Block, Buffer, Piece
     from evlog.ingest.rules import Moment, Rules
 
-_CHUNK = 64 << 10  # bytes of lines tried as one: small enough that a bad line spoils few
+_CHUNK = 96 << 10  # bytes of lines tried as one: a bad line spoils few; from 128 KiB on, memory is fetched each time
 _ENVELOPE = "events"
 _MOST_STORED = LONGEST_LINE - 256  # room for an id, a seq and, in a merged segment, received_at
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MOST_KEYS, _MOST_SHAPES = 48, 8  # beyond them a log has any keys
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 Found = tuple[list[Any], dict[type, str]]
 
 
@@ -56,7 +58,7 @@ class Reading:
         """The same of one line."""
         try:
             event = self._any_keys.one(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except _UNREADABLE:
             return None
         events = _ours(self._any_keys, [event])
         return (events, self._any_keys.categories) if self._safe(self._keys(events)) else None
@@ -89,7 +91,7 @@ def reading(plan: Plan, guard: Guard, names: Mapping[str, str]) -> Reading | Non
 def _decoded(by: Shape, chunk: bytes) -> list[Any] | None:
     try:
         return _ours(by, by.all(chunk))
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         return None
 
 

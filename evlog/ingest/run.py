@@ -8,13 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from evlog.errors import EvlogError
-from evlog.ingest import csv_lines
 from evlog.ingest.block import blocks
 from evlog.ingest.commit import Committer, Stale
 from evlog.ingest.parse import Parser
-from evlog.ingest.pool import Pool, Work
 from evlog.ingest.rules import Moment
-from evlog.ingest.source import STDIN
+from evlog.ingest.source import STDIN, is_csv
 from evlog.ingest.tally import Tally
 from evlog.store import tombstones
 from evlog.store.suppressed import Suppressed, grouped
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from evlog.ingest.block import Block, Buffer
     from evlog.ingest.commit import Batch
     from evlog.ingest.rules import Rules
-    from evlog.ingest.source import Source
+    from evlog.ingest.source import Source, Stream
     from evlog.store.layout import Store
     from evlog.store.tombstones import Tombstones
 
@@ -173,7 +171,7 @@ def _blocks(
 
     numbered = [replace(source, number=number) for number, source in enumerate(found)]
     for group in _alike(numbered, asked.input_format):
-        as_csv = csv_lines.lines if csv_lines.meant(group[0], asked.input_format) else None
+        as_csv = _csv_lines if is_csv(group[0], asked.input_format) else None
         yield from blocks(
             group, max_line=rules.max_line, flush_interval=asked.flush_interval, seen=progress, lines_of=as_csv,
             buffers=buffers,
@@ -181,11 +179,17 @@ def _blocks(
         done += sum(source.size() or 0 for source in group)
 
 
+def _csv_lines(stream: Stream) -> Iterator[bytes]:
+    from evlog.ingest import csv_lines
+
+    return csv_lines.lines(stream)
+
+
 def _alike(found: list[Source], input_format: str | None) -> Iterator[list[Source]]:
     """Runs of sources of one format; together they fill blocks."""
     group: list[Source] = []
     for source in found:
-        if group and csv_lines.meant(source, input_format) != csv_lines.meant(group[0], input_format):
+        if group and is_csv(source, input_format) != is_csv(group[0], input_format):
             yield group
             group = []
         group.append(source)
@@ -204,6 +208,8 @@ def _tallies(
     elif asked.dry_run or not _worth_forking(found, asked):
         yield (work.finish(work.prepare(block)) for block in read())
     else:
+        from evlog.ingest.pool import Pool, Work  # multiprocessing: 15 ms
+
         pool = Pool(Work(work.prepare, work.finish, work.committer))
         try:
             yield pool.run(read(pool.buffers()))

@@ -63,7 +63,7 @@ def shape(
     kinds = [
         _planned(name, plan.events[name], validator.property_type(name), about)
         for name in sorted(validator.fast_types() - {UPDATE})
-        if bare or plan.events[name].properties.keys().isdisjoint(ANONYMOUS)
+        if name.isascii() and (bare or plan.events[name].properties.keys().isdisjoint(ANONYMOUS))
     ]
     categories = {name: category for name in plan.events if (category := plan.events[name].category)}
     return _shape(kinds, names, categories) if kinds else None

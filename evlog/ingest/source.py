@@ -76,6 +76,11 @@ def sources(names: Iterable[str]) -> list[Source]:
     return found or [Source(STDIN)]
 
 
+def is_csv(source: Source, input_format: str | None) -> bool:
+    """Whether `source` is to be read as CSV."""
+    return input_format == "csv" or (input_format is None and source.is_csv)
+
+
 def _inside(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder):
         folders.sort()
