@@ -16,6 +16,7 @@ from evlog.event.plan import EventRule, Plan, Property
 from evlog.event.privacy import Guard
 from evlog.event.times import usual as usual_time
 from evlog.ingest import reading
+from evlog.ingest import stamps as times_at_once
 from evlog.ingest.block import Block
 from evlog.ingest.parse import Parser
 from evlog.ingest.rules import Rules
@@ -305,7 +306,7 @@ def test_values_at_the_edges_are_read_by_everybody(tmp_path):
 
 
 worn = st.fixed_dictionaries(
-    {"event_id": st.integers(0, 50).map("e{}".format), "ts": st.sampled_from(["2026-03-01T10:00:00Z", "2026-03-02T10:00:00.123Z", "2026-03-01T10:00:00.123456Z"]), "event_type": st.sampled_from(["view", "free", "order"])},
+    {"event_id": st.integers(0, 50).map("e{}".format), "ts": st.sampled_from(["2026-03-01T10:00:00Z", "2026-03-02T10:00:00.123Z", "2026-03-01T10:00:00.123456Z"]) | st.sampled_from(["2026-03-01 10:00", "2026-03-02T10:00:00+02:00", 1772359200, 1772359200123.5, "2026-03-01T10:00:00.1234567Z", True]), "event_type": st.sampled_from(["view", "free", "order"])},
     optional={
         "user_id": st.sampled_from(["ann", "bob", "null", "undefined"]),
         "category": st.just("c"),
@@ -329,6 +330,7 @@ def test_what_a_log_said_before_changes_nothing(way, chunks, most):
     parsers[1]._lane = None
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(reading, "_MOST_KEYS", most)
+        patched.setattr(times_at_once, "_FEW", most)
         for chunk in chunks:
             data = b"".join(json.dumps(one, ensure_ascii=n % 2 == 0).encode() + b"\n" for n, one in enumerate(chunk))
             learned, exact = (parser.parse(Block.of(data)) for parser in parsers)

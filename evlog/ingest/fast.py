@@ -22,7 +22,7 @@ from evlog.ingest.check import PLACEHOLDERS
 from evlog.ingest.ledger import quiet
 from evlog.ingest.reading import reading
 from evlog.ingest.rules import MAX_LINE
-from evlog.ingest.stamps import all_usual
+from evlog.ingest.stamps import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from evlog.ingest.check import Judge
     from evlog.ingest.parsed import Parsed
     from evlog.ingest.reading import Found, Reading
+    from evlog.ingest.stamps import Stamps
 
     Places = NDArray[np.int64]
 
@@ -91,7 +92,7 @@ class Lane:
         events, categories = found
         if not (self._is_named(events, chunk) and self._harmless(events)):
             return False
-        stamps = all_usual([event.ts for event in events])
+        stamps = read_all([event.ts for event in events], self._judge.rules.assume)
         if stamps is None or not self._in_time(stamps.texts, stamps.days):
             return False
         places = begins + start
@@ -108,6 +109,7 @@ class Lane:
         else:
             _keep_days([ts[:10] for ts in stamps.texts], events, lines, places, out)
         out.tally.read += len(events)
+        _count(stamps, out)
         return True
 
     def _read(self, chunk: bytes) -> Found | None:
@@ -137,16 +139,17 @@ class Lane:
         if found is None or not (self._is_named(found[0], line) and self._harmless(found[0])):
             return False
         (event,), categories = found
-        ts = times.usual(event.ts)
-        if ts is None or not self._in_time([ts], {ts[:10]}):
+        stamps = read_all([event.ts], self._judge.rules.assume)
+        if stamps is None or not self._in_time(stamps.texts, stamps.days):
             return False
-        event.ts, event.seq = ts, here
+        (event.ts,), event.seq = stamps.texts, here
         given = _categorise([event], categories)
         stored = encode(event)
         if _twice(line, stored, given):
             return False
         content = stored[: stored.rindex(b',"seq":')] + b"}"
-        out.day(ts[:10]).add(stored + b"\n", entry(event.event_id, content), here)
+        out.day(event.ts[:10]).add(stored + b"\n", entry(event.event_id, content), here)
+        _count(stamps, out)
         return True
 
     def _learn(self, line: bytes) -> None:
@@ -218,6 +221,11 @@ def _names(line: bytes) -> dict[str, str] | None:
     except Rejected:
         return None
     return fields.naming(tuple(value)) if isinstance(value, dict) else None
+
+
+def _count(stamps: Stamps, out: Parsed) -> None:
+    out.tally.assumed_tz += stamps.assumed_tz
+    out.tally.epoch += stamps.epoch
 
 
 def _categorise(events: list[Any], categories: dict[type, str]) -> int:

@@ -81,7 +81,7 @@ class _Kind:
 
     def struct(self, names: Mapping[str, str]) -> Any:
         """The struct of its events, under these names."""
-        fields = [("event_id", Text), ("ts", str), *(self._member(field, Text) for field in _OPTIONAL)]
+        fields = [("event_id", Text), ("ts", str | int | float), *(self._member(field, Text) for field in _OPTIONAL)]
         fields += [self._member("properties", self.properties), self._member("context", self.context)]
         fields += [("seq", int | None, None)]
         if self.planned:

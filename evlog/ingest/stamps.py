@@ -1,17 +1,23 @@
-"""The times of many events at once, where they have one of the usual forms: looked at as columns of characters."""
+"""The times of many events at once: where they have the usual forms, looked at as columns of characters."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evlog.event.times import TAILS
+from evlog.event.reject import Rejected
+from evlog.event.times import TAILS, read
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 _FORMS = {width: b"0000-00-00T00:00:00.000000"[: width - 1] + b"Z\n" for width in TAILS}
 _ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_FEW = 4  # each is told sooner than all
 _DAY = len("2026-01-31")
 _HOUR, _MINUTE, _SECOND = 11, 14, 17  # where they begin
 _LAST_HOUR, _FIVE = int.from_bytes(b"23", "big"), ord("5")
@@ -19,10 +25,28 @@ _LAST_HOUR, _FIVE = int.from_bytes(b"23", "big"), ord("5")
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """Many times: their canonical texts, and the days that occur."""
+    """Many times: their canonical texts, the days that occur, and how many had no zone or were epoch numbers."""
 
     texts: list[str]
     days: frozenset[str]
+    assumed_tz: int = 0
+    epoch: int = 0
+
+
+def read_all(came: list[Any], assume: tzinfo) -> Stamps | None:
+    """What `times.read` says of each of these; None where it refuses one, or has to cut one."""
+    many = len(came) > _FEW and set(map(type, came)) == {str}
+    if many and (found := all_usual(came)) is not None:
+        return found
+    try:
+        instants = [read(one, assume) for one in came]
+    except Rejected:
+        return None
+    if any(instant.cut is not None for instant in instants):
+        return None
+    texts = [instant.text for instant in instants]
+    assumed = sum(instant.assumed_zone for instant in instants)
+    return Stamps(texts, frozenset(text[:_DAY] for text in texts), assumed, sum(instant.epoch for instant in instants))
 
 
 def all_usual(came: list[str]) -> Stamps | None:
