@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from evlog.query import span, suppression
+from evlog.query import suppression
 from evlog.query.result import Column, Result
 from evlog.query.rolled import Told
 from evlog.query.standing import partitions
@@ -27,6 +27,11 @@ ONE_GROUP = "SELECT '' AS grp, 1 AS place"
 _ALL = 2**31
 _QUOTES = ("'", '"')
 _ONE_GROUP = "CREATE TEMP TABLE groups AS SELECT '' AS grp, '' AS label, 1 AS place, FALSE AS withheld"
+_PERIODS = """
+CREATE TEMP TABLE groups AS
+SELECT grp, grp AS label, row_number() OVER (ORDER BY grp) AS place, FALSE AS withheld
+FROM   (SELECT DISTINCT grp FROM base)
+"""
 _GROUPS = """
 CREATE TEMP TABLE groups AS
 WITH ranked AS (
@@ -73,11 +78,11 @@ def group(question: Question) -> int:
 
     `base` has `grp`, `person`, `events`, `userless` and `in_range`. Groups come by users, then events, then text; those
     past the top are one group, `(other)`; one with fewer than `min_users` users is withheld, and others with it if its
-    numbers would follow from the totals.
+    numbers would follow from the totals. Of a question of periods `apart` each of them is a group.
     """
     scope = question.scope
     if scope.by is None:
-        question.engine.run(_ONE_GROUP)
+        question.engine.run(_PERIODS if question.apart else _ONE_GROUP)
     else:
         question.engine.run(_GROUPS, {"top": _ALL if scope.top is None else scope.top, "min_users": scope.min_users})
         _withhold(question)
@@ -254,14 +259,14 @@ def _plain(value: Any) -> Any:
 def _definition(
     question: Question, rule: str, more: Mapping[str, Any], *, userless: int, withheld: int
 ) -> dict[str, Any]:
-    window, newest = question.window, span.newest(question.engine, question.snapshot, until=question.window.until)
+    window = question.window
     return {
         "zone": window.tz,
         "window": f"{window.first} to {window.last}",
         "rule": rule,
         **more,
         "as_of": window.as_of,
-        "newest_event": newest,
+        "newest_event": question.newest(),
         "quarantined": question.scope.quarantined,
         "events_without_user": userless,
         **({"linked": question.identity.count} if question.identity.count else {}),

@@ -5,7 +5,8 @@ A report reads `seen`: every event in its reach that the scope lets through, wit
     person    whom its `user_id` or, without one, its `anonymous_id` means (query/identity.py): the user id itself
               where nothing was said of it; with include_anon else `anon:` and the anonymous id; null without any
     userless  whether it has no user, by no link either (metrics §1): what every report counts beside its numbers
-    grp       the text of `--by`, `(none)` where absent; the empty text without `--by`
+    grp       the text of `--by`, `(none)` where absent; the empty text without `--by`; the label of its period where a
+              question is of several periods `apart`
     active    whether it makes its person active (metrics §1)
     in_range  whether its local date lies in the window
 """
@@ -18,7 +19,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evlog.engine import USUAL, connect
-from evlog.query import view, where
+from evlog.query import span, view, where
 from evlog.query.identity import Identity
 from evlog.query.usable import Rollups
 from evlog.store import links
@@ -47,7 +48,8 @@ _ALONE = "dated"
 _NOBODYS_LINKED = "dated LEFT JOIN links ON links.id = CASE WHEN user_id IS NULL THEN anonymous_id END"
 _ANYONE_LINKED = """dated LEFT JOIN links ON links.anonymous = (user_id IS NULL)
                                    AND links.id = coalesce(user_id, anonymous_id)"""
-_SOMETIMES = {"by_key", "tz", *view.PARAMETERS}  # parameters of `seen` for some scopes and stores only
+_PERIOD = "CASE WHEN date BETWEEN $first AND $last THEN list_extract($labels, CAST(date - $first AS INTEGER) + 1) END"
+_SOMETIMES = {"by_key", "labels", "tz", *view.PARAMETERS}  # parameters of `seen` for some scopes and stores only
 _NOT_INACTIVE = "NOT list_contains($types, event_type)"
 _AMONG_ACTIVE = "list_contains($types, event_type)"
 
@@ -120,6 +122,9 @@ class Question:
         self.store = store
         self.said = said
         self.with_rollups = rollups
+        self.apart: tuple[
+            str, ...
+        ] = ()  # for each day of the window the label of its period, where several are asked of
         self.rollups = Rollups(self)
         self.identity = Identity(engine, snapshot, said, until=scope.window.until)
 
@@ -142,6 +147,10 @@ class Question:
         found = copy(self)
         found.scope = replace(self.scope, window=replace(self.window, first=first))
         return found
+
+    def newest(self) -> datetime | None:
+        """The instant of the newest event that plays now."""
+        return span.newest(self.engine, self.snapshot, until=self.window.until)
 
     def fit(self, reach: Reach) -> None:
         """Settle who is who for the events of a reach, as if they were read."""
@@ -177,6 +186,8 @@ class Question:
         self.identity.fit(*files)
         events, params = view.relation(*files)
         fragments, known = _fragments(scope, self.identity)
+        if self.apart:
+            fragments["grp"], known["labels"] = _PERIOD, list(self.apart)
         params |= known | _bounds(window, reach)
         clash = sorted((params.keys() | _SOMETIMES) & (own or {}).keys())
         assert not clash, f"parameters of `seen` given anew: {', '.join(clash)}"  # they would change what is seen

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from evlog.query import answer
+from evlog.query import answer, apart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +79,8 @@ FROM     (SELECT DISTINCT grp, place, period FROM ({groups}), calendar) AS grid
 ORDER BY grid.place, grid.period
 """
 
-_USERS = "SELECT count(DISTINCT person) FROM base WHERE active > 0 AND in_range"
+_USERS = "SELECT {grp}, count(DISTINCT person) FROM base WHERE active > 0 AND in_range {each}"
+_DAILY = "SELECT grp, day, count(DISTINCT person) FROM base WHERE active > 0 AND in_range GROUP BY grp, day"
 
 
 def keep(question: Question, *, back: int = 0) -> None:
@@ -123,7 +124,17 @@ def calendar(question: Question, periods: Mapping[date, date], *, overall: bool 
 
 def users(question: Question) -> int:
     """The distinct users active in the window."""
-    return int(question.engine.rows(_USERS)[0][0])
+    return int(question.engine.rows(_USERS.format(**apart.ALL))[0][1])
+
+
+def users_each(question: Question) -> dict[str, int]:
+    """The same of each period of a question of periods apart, by its label; of a period without any it says nothing."""
+    return dict(question.engine.rows(_USERS.format(**apart.EACH)))
+
+
+def days_each(question: Question) -> list[tuple[str, date, int]]:
+    """Period and day, and the distinct users of the day, for each day with any; of a question of periods apart."""
+    return question.engine.rows(_DAILY)
 
 
 def _ran(question: Question, sql: str, length: int, *, overall: bool) -> list[tuple[str, date, int]]:

@@ -35,6 +35,7 @@ RETURNS = Standing(
     key=("age",),
     options={"by_return": True, "periods": AGES},
     grain_option="period",
+    period="period",
     back=EVER,
 )
 _NOBODY: dict[str, float | None] = {"size": 0, "retained": 0}

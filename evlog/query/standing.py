@@ -23,6 +23,7 @@ from evlog.window import midnight, period_begin
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from evlog.query.apart import Alone
     from evlog.query.result import Result
     from evlog.query.scope import Scope
     from evlog.store.rollups import Grain, Period, Section
@@ -143,15 +144,26 @@ def _first_day(told: Any) -> date:
 def of_table(standing: Standing, result: Result) -> tuple[Record, ...]:
     """The records of one period out of the answer for just that period."""
     columns = [column.name for column in result.columns]
+    return _told(standing, columns, result.rows, {**result.definition, **result.summary})
+
+
+def of_alone(standing: Standing, told: Alone) -> tuple[Record, ...]:
+    """The same out of the answer for a period of several that were asked of apart."""
+    return _told(standing, [*standing.key, *standing.metrics], told.rows, told.said)
+
+
+def _told(
+    standing: Standing, columns: Sequence[str], rows: Iterable[tuple[Any, ...]], said: Mapping[str, Any]
+) -> tuple[Record, ...]:
+    """The records of a table: of what is said of all its rows, then of each."""
     places = [columns.index(name) for name in standing.key]
     dimension = ",".join(standing.key)
-    said = {**result.definition, **result.summary}
     summed = [Record(metric, _number(said[name]), SUMMARY) for name, metric in standing.summary.items()]
     return (
         *summed,
         *(
             Record(metric, _number(value), dimension, _spelled([row[place] for place in places]))
-            for row in result.rows
+            for row in rows
             for name, value in zip(columns, row, strict=True)
             if (metric := standing.metrics.get(name))
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
-from evlog.query import answer, pairs, rolled, tabled
+from evlog.query import answer, apart, pairs, rolled, tabled
 from evlog.query.parts import roll_up
 from evlog.query.result import Column
 from evlog.query.rolled import Counted
@@ -13,6 +13,7 @@ from evlog.query.standing import EVER, Standing
 from evlog.query.tabled import Table
 
 if TYPE_CHECKING:
+    from evlog.query.apart import Alone
     from evlog.query.ask import Question
     from evlog.query.result import Result
     from evlog.query.scope import Pair
@@ -66,6 +67,41 @@ FROM     shown
 GROUP BY place, grp, pair, target_type, target_id
 HAVING   started > 0
 ORDER BY place, completed / started, started DESC, target_type NULLS LAST, target_id, pair
+"""
+_TARGETS_EACH = """
+WITH lives AS (
+         SELECT   pair, target_type, target_id, person,
+                  min(day) FILTER (starts) AS first_start,
+                  max(ts) FILTER (completes) AS ended,
+                  $as_of - max(ts) FILTER (starts) <= any_value(abandon_after)
+                      AND NOT coalesce(max(ts) FILTER (abandons) >= max(ts) FILTER (starts), FALSE) AS fresh
+         FROM     acts
+         WHERE    person IS NOT NULL
+         GROUP BY pair, target_type, target_id, person),
+     parts AS (
+         SELECT   grp, pair, target_type, target_id, person,
+                  min(ts) FILTER (starts) AS began,
+                  bool_or(completes) AS ended_in_range
+         FROM     acts
+         WHERE    person IS NOT NULL AND in_range
+         GROUP BY grp, pair, target_type, target_id, person
+         HAVING   began IS NOT NULL OR ended_in_range),
+     known AS (
+         SELECT grp, pair, parts.target_type, target_id, began, ended_in_range, fresh,
+                began IS NOT NULL AND coalesce(ended >= began, FALSE) AS done,
+                coalesce(first_start < CAST(grp AS DATE), FALSE) AS began_earlier
+         FROM   parts JOIN lives USING (pair, target_id, person)
+         WHERE  parts.target_type IS NOT DISTINCT FROM lives.target_type)
+SELECT   grp, target_id, target_type,
+         count(began) AS started,
+         count(*) FILTER (done) AS completed,
+         count(*) FILTER (began IS NOT NULL AND NOT done AND fresh) AS in_progress,
+         count(*) FILTER (ended_in_range AND NOT done AND NOT began_earlier) AS completed_without_start,
+         count(*) FILTER (ended_in_range AND NOT done AND began_earlier) AS completes_of_earlier_starters
+FROM     known
+GROUP BY grp, pair, target_type, target_id
+ORDER BY grp, (started - completed) / nullif(started, 0) DESC NULLS LAST, started DESC,
+         target_type NULLS LAST, target_id, pair
 """
 _COLUMNS = (
     Column("target_id"),
@@ -179,6 +215,17 @@ def _counted(
     told = _all_parts(question, found, kept) if parts else kept
     rows = [(*row[:2], row[7], *row[2:7]) for row in told]
     return Counted(rows, {}, pairs.read(question), withheld + len(found) - len(kept))
+
+
+def each(question: Question) -> dict[str, Alone]:
+    """The answer to each of the periods that are asked of apart; their labels are their first days."""
+    asked = _pairs(question, None, None, None)
+    said: dict[str, dict[str, Any]] = {label: {} for label in question.apart}
+    if not asked:
+        return apart.told([], said, {})
+    pairs.keep(question, asked, target_type=None, more=", day")
+    rows = question.engine.rows(_TARGETS_EACH, {"as_of": question.window.as_of})
+    return apart.told(rows, said, pairs.userless_each(question))
 
 
 def _worst_first(row: tuple[Any, ...]) -> tuple[Any, ...]:

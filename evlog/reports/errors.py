@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
-from evlog.query import answer, failures, presence, rolled, tabled
+from evlog.query import answer, apart, failures, presence, rolled, tabled
 from evlog.query.result import Column
 from evlog.query.rolled import Counted, Series
 from evlog.query.standing import Standing
@@ -16,6 +16,7 @@ from evlog.query.tabled import Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from evlog.query.apart import Alone
     from evlog.query.ask import Question
     from evlog.query.result import Result
 
@@ -91,12 +92,20 @@ FROM     named CROSS JOIN days
 ORDER BY named.place, days.day
 """
 _TOTAL = """
-SELECT CAST(coalesce(sum(events) FILTER (failed), 0) AS BIGINT),
+SELECT {grp},
+       CAST(coalesce(sum(events) FILTER (failed), 0) AS BIGINT),
        CAST(coalesce(sum(counted), 0) AS BIGINT),
        count(DISTINCT person) FILTER (failed)
 FROM   base
+{each}
 """
 _HIT = "SELECT count(DISTINCT person) FROM base WHERE failed AND person IN (SELECT person FROM base WHERE active > 0)"
+_HIT_EACH = """
+SELECT   grp, count(DISTINCT person)
+FROM     base SEMI JOIN (SELECT grp, person FROM base WHERE active > 0) AS present USING (grp, person)
+WHERE    failed
+GROUP BY grp
+"""
 _WHOLE = re.compile("0|[1-9][0-9]{0,8}")
 _COLUMNS = (
     Column("count", "count", bar=True),
@@ -155,12 +164,34 @@ def report(
 
 
 def _counted(question: Question, requests: tuple[str, ...], *, per_day: bool) -> Counted:
-    params = {**failures.params(question.scope), "requests": list(requests), "per_day": per_day}
-    question.keep("base", failures.TOLD + _BASE, params)
-    withheld = answer.group(question)
+    withheld = _keep(question, requests, per_day=per_day)
     found = _days(question) if per_day else _kinds(question)
     kept = found if per_day else answer.large_enough(question, found, users=5)
     return Counted(kept, _summary(question), answer.base_read(question), withheld + len(found) - len(kept))
+
+
+def each(question: Question) -> dict[str, Alone]:
+    """The answer to each of the periods that are asked of apart: their kinds of errors."""
+    _keep(question, _requests(question, None), per_day=False)
+    active, hit = presence.users_each(question), dict(question.engine.rows(_HIT_EACH))
+    said = {
+        label: _totals(errors, events, users, active.get(label, 0), hit.get(label, 0))
+        for label, errors, events, users in question.engine.rows(_TOTAL.format(**apart.EACH))
+    }
+    found = apart.told(_kinds(question), said, apart.userless(question))
+    return {label: replace(one, rows=_shown([("", *row) for row in one.rows])) for label, one in found.items()}
+
+
+def _shown(rows: list[_Row]) -> list[_Row]:
+    """The rows as they are shown, without their group."""
+    return [row[1:] for row in _typed(rows)[1]]
+
+
+def _keep(question: Question, requests: tuple[str, ...], *, per_day: bool) -> int:
+    """Make `base` and `shown`; the number of groups withheld."""
+    params = {**failures.params(question.scope), "requests": list(requests), "per_day": per_day}
+    question.keep("base", failures.TOLD + _BASE, params)
+    return answer.group(question)
 
 
 def _told(question: Question, counted: Callable[[Question], Counted], *, per_day: bool) -> Counted:
@@ -225,8 +256,11 @@ def _typed(rows: list[_Row]) -> tuple[tuple[Column, ...], list[_Row]]:
 
 
 def _summary(question: Question) -> dict[str, Any]:
-    errors, events, users = question.engine.rows(_TOTAL)[0]
-    active, hit = presence.users(question), question.engine.rows(_HIT)[0][0]
+    _, errors, events, users = question.engine.rows(_TOTAL.format(**apart.ALL))[0]
+    return _totals(errors, events, users, presence.users(question), question.engine.rows(_HIT)[0][0])
+
+
+def _totals(errors: int, events: int, users: int, active: int, hit: int) -> dict[str, Any]:
     return {
         "errors": errors,
         "events": events,

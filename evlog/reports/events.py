@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evlog.query import answer, rolled, tabled
+from evlog.query import answer, apart, rolled, tabled
 from evlog.query.result import Column
 from evlog.query.rolled import Counted
 from evlog.query.tabled import Table
 
 if TYPE_CHECKING:
+    from evlog.query.apart import Alone
     from evlog.query.ask import Question
     from evlog.query.result import Result
 
@@ -41,7 +42,8 @@ FROM     shown
 GROUP BY place, grp, event_type
 ORDER BY place, events DESC, event_type
 """
-_TOTAL = "SELECT CAST(coalesce(sum(events), 0) AS BIGINT), count(DISTINCT person) FROM base"
+_TOTAL = "SELECT {grp}, CAST(coalesce(sum(events), 0) AS BIGINT), count(DISTINCT person) FROM base {each}"
+_TOTALS = ("events", "users")
 
 
 def report(question: Question) -> Result:
@@ -59,7 +61,7 @@ def report(question: Question) -> Result:
         ),
         rows=found.rows,
         rule="every event in the range, of any type, with or without a user",
-        summary={name: found.totals[name] for name in ("events", "users")},
+        summary={name: found.totals[name] for name in _TOTALS},
         read=found.read,
         withheld=found.withheld,
         told=found.told,
@@ -71,6 +73,14 @@ def _counted(question: Question) -> Counted:
     withheld = answer.group(question)
     rows = question.engine.rows(_TYPES)
     kept = answer.large_enough(question, rows, users=3)
-    events, users = question.engine.rows(_TOTAL)[0]
+    _, *totals = question.engine.rows(_TOTAL.format(**apart.ALL))[0]
     read = answer.base_read(question)
-    return Counted(kept, {"events": events, "users": users}, read, withheld + len(rows) - len(kept))
+    return Counted(kept, dict(zip(_TOTALS, totals, strict=True)), read, withheld + len(rows) - len(kept))
+
+
+def each(question: Question) -> dict[str, Alone]:
+    """The answer to each of the periods that are asked of apart."""
+    question.keep("base", _BASE)
+    answer.group(question)
+    totals = apart.totals(question, _TOTAL.format(**apart.EACH), _TOTALS)
+    return apart.told(question.engine.rows(_TYPES), totals, apart.userless(question))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
-from evlog.query import answer, measure, presence, tabled
+from evlog.query import answer, apart, measure, presence, tabled
 from evlog.query.result import Column
 from evlog.query.rolled import Counted
 from evlog.query.standing import Standing
 from evlog.query.tabled import Table
 
 if TYPE_CHECKING:
+    from evlog.query.apart import Alone
     from evlog.query.ask import Question
     from evlog.query.measure import Property
     from evlog.query.result import Result
@@ -78,7 +80,13 @@ FROM     cells
 ORDER BY place, events DESC, users DESC, kind NULLS LAST, target
 """
 _ACTIVE = "SELECT grp, count(DISTINCT person) FROM shown WHERE active > 0 GROUP BY place, grp ORDER BY place"
-_TOTAL = "SELECT coalesce(CAST(sum(events) AS BIGINT), 0), count(DISTINCT person) FROM base WHERE used"
+_TOTAL = """
+SELECT {grp},
+       coalesce(CAST(sum(events) FILTER (used) AS BIGINT), 0),
+       count(DISTINCT person) FILTER (used)
+FROM   base
+{each}
+"""
 
 
 def report(
@@ -117,15 +125,33 @@ def report(
 def _counted(
     question: Question, found: tuple[Property, ...], target_type: str | None, event: tuple[str, ...]
 ) -> Counted:
+    withheld = _keep(question, found, target_type, event)
+    rows = _rows(question, len(found))
+    kept = answer.large_enough(question, rows, users=4)
+    withheld += len(rows) - len(kept)
+    return Counted(kept, _summary(question, rows), answer.base_read(question), withheld)
+
+
+def each(question: Question) -> dict[str, Alone]:
+    """The answer to each of the periods that are asked of apart."""
+    _keep(question, (), None, ())
+    rows, active = _rows(question, 0), presence.users_each(question)
+    targets = Counter(label for label, _, _ in {row[:3] for row in rows})
+    totals = apart.totals(question, _TOTAL.format(**apart.EACH), ("events", "users"))
+    said = {
+        label: {"targets": targets[label], **one, "active_users": active.get(label, 0)} for label, one in totals.items()
+    }
+    return apart.told(rows, said, apart.userless(question))
+
+
+def _keep(question: Question, found: tuple[Property, ...], target_type: str | None, event: tuple[str, ...]) -> int:
+    """Make `cells` of the uses; the number of groups withheld."""
     values, params = measure.values(found)
     sql = _BASE.format(values=values, gathered=measure.gathered(len(found)))
     question.keep("base", sql, {**params, "target_type": target_type, "uses": list(event)})
     withheld = answer.group(question)
     question.engine.run(_CELLS.format(joined=measure.joined(len(found))))
-    rows = _rows(question, len(found))
-    kept = answer.large_enough(question, rows, users=4)
-    withheld += len(rows) - len(kept)
-    return Counted(kept, _summary(question, rows), answer.base_read(question), withheld)
+    return withheld
 
 
 def _columns(found: tuple[Property, ...]) -> tuple[Column, ...]:
@@ -157,7 +183,7 @@ def _rows(question: Question, count: int) -> list[tuple[Any, ...]]:
 
 
 def _summary(question: Question, rows: list[tuple[Any, ...]]) -> dict[str, int]:
-    events, users = question.engine.rows(_TOTAL)[0]
+    _, events, users = question.engine.rows(_TOTAL.format(**apart.ALL))[0]
     targets = len({row[1:3] for row in rows})
     return {"targets": targets, "events": events, "users": users, "active_users": presence.users(question)}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from evlog.query import answer, measure, tabled, where
+from evlog.query import answer, apart, measure, tabled, where
 from evlog.query.result import Column
 from evlog.query.rolled import Counted
 from evlog.query.standing import Standing
@@ -13,6 +14,7 @@ from evlog.query.tabled import Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from evlog.query.apart import Alone
     from evlog.query.ask import Question
     from evlog.query.measure import Property
     from evlog.query.result import Result
@@ -53,12 +55,15 @@ GROUP BY place, grp, value
 _ROWS = "SELECT place, grp, value, events, users FROM cells ORDER BY place, grp, value"
 _VALUES = "SELECT * FROM cells ORDER BY place, grp, value"
 _TOTAL = """
-SELECT count(DISTINCT value),
+SELECT {grp},
+       count(DISTINCT value),
        CAST(coalesce(sum(events) FILTER (value IS NOT NULL), 0) AS BIGINT),
        count(DISTINCT person) FILTER (value IS NOT NULL),
        CAST(coalesce(sum(events) FILTER (value IS NULL), 0) AS BIGINT)
 FROM   base
+{each}
 """
+_TOTALS = ("values", "events", "users", "events_without")
 _Row = tuple[Any, ...]
 
 
@@ -115,11 +120,25 @@ def _order(order: str) -> Callable[[_Row], _Row]:
 def _counted(question: Question, key: str, found: tuple[Property, ...], order: str) -> Counted:
     _read(question, key, found)
     withheld = answer.group(question)
-    question.engine.run(_CELLS.format(joined=measure.joined(len(found))))
-    rows = sorted(_rows(question, len(found)), key=_by(order))
+    rows = _sorted(question, found, order)
     large = answer.large_enough(question, rows, users=4)
     withheld += len(rows) - len(large)
     return Counted([row[1:] for row in large], _summary(question), answer.base_read(question), withheld)
+
+
+def each(question: Question, *, key: str) -> dict[str, Alone]:
+    """The answer to each of the periods that are asked of apart."""
+    _read(question, key, ())
+    answer.group(question)
+    rows = [row[1:] for row in _sorted(question, (), "events")]
+    found = apart.told(rows, apart.totals(question, _TOTAL.format(**apart.EACH), _TOTALS), apart.userless(question))
+    return {label: replace(one, rows=one.rows[: question.scope.top]) for label, one in found.items()}
+
+
+def _sorted(question: Question, found: tuple[Property, ...], order: str) -> list[_Row]:
+    """Place of the group, group, value and its numbers, in their order."""
+    question.engine.run(_CELLS.format(joined=measure.joined(len(found))))
+    return sorted(_rows(question, len(found)), key=_by(order))
 
 
 _HAVE = "value IS NOT NULL"
@@ -177,8 +196,8 @@ def _falling(mean: float | None) -> tuple[bool, float]:
 
 
 def _summary(question: Question) -> dict[str, int]:
-    values, events, users, without = question.engine.rows(_TOTAL)[0]
-    return {"values": values, "events": events, "users": users, "events_without": without}
+    _, *totals = question.engine.rows(_TOTAL.format(**apart.ALL))[0]
+    return dict(zip(_TOTALS, totals, strict=True))
 
 
 def _cut(shown: int, known: int) -> list[str]:

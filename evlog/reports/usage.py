@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from evlog.query import answer, presence, rolled, tabled
+from evlog.query import answer, apart, presence, rolled, tabled
 from evlog.query.result import Column
 from evlog.query.rolled import Counted
 from evlog.query.standing import Standing
@@ -15,6 +15,7 @@ from evlog.window import week_begin
 if TYPE_CHECKING:
     from datetime import date
 
+    from evlog.query.apart import Alone
     from evlog.query.ask import Question
     from evlog.query.result import Result
 
@@ -72,6 +73,7 @@ FROM     base
 GROUP BY event_type
 ORDER BY events DESC, event_type
 """
+_TOTAL = "SELECT {grp}, CAST(coalesce(sum(events), 0) AS BIGINT) FROM base {each}"
 
 
 def report(
@@ -112,17 +114,39 @@ def _counted(question: Question, *, over_all: bool, full_only: bool) -> Counted:
     kept = answer.large_enough(question, rows, users=3)
     days = [users for _, _, users in presence.rolling(question, 1, overall=True)]
     weeks = _weeks(question, full_only=full_only)
-    totals: dict[str, Any] = {
-        "dau": _mean(days, over_all=over_all),
-        "wau": _mean(weeks, over_all=over_all),
-        "mau": presence.users(question),
-        "feature_usage": _events(question, _FEATURE_USAGE),
-        "total_events": int(question.engine.rows("SELECT coalesce(sum(events), 0) FROM base")[0][0]),
-        "unique_days": sum(users > 0 for users in days),
-        "unique_weeks": sum(users > 0 for users in weeks),
-    }
+    total = int(question.engine.rows(_TOTAL.format(**apart.ALL))[0][1])
+    totals = _totals(days, weeks, presence.users(question), total, over_all=over_all)
+    totals["feature_usage"] = _events(question, _FEATURE_USAGE)
     types = _events(question, _TYPES)
     return Counted(kept, totals, answer.base_read(question), withheld + len(rows) - len(kept), beside=types)
+
+
+def each(question: Question) -> dict[str, Alone]:
+    """The answer to each of the periods that are asked of apart."""
+    question.keep("base", _BASE)
+    answer.group(question)
+    people, days, weeks = presence.users_each(question), _by_label(presence.days_each(question)), _weeks_each(question)
+    said = {
+        label: _totals(days.get(label, []), weeks.get(label, []), people.get(label, 0), events)
+        for label, events in question.engine.rows(_TOTAL.format(**apart.EACH))
+    }
+    return apart.told(question.engine.rows(_FEATURES), said, apart.userless(question))
+
+
+def _weeks_each(question: Question) -> dict[str, list[int]]:
+    """The distinct users of each week of a period, of its days there, by the period's label."""
+    labels = dict(zip(question.window.days, question.apart, strict=True))
+    begun: dict[tuple[str, date], date] = {}
+    parts = {day: begun.setdefault((label, _begin(question, day)), day) for day, label in labels.items()}
+    counted = presence.calendar(question, parts, overall=True)
+    return _by_label([(labels[first], first, users) for _, first, users in counted])
+
+
+def _by_label(rows: list[tuple[str, date, int]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for label, _, users in rows:
+        found.setdefault(label, []).append(users)
+    return found
 
 
 def _events(question: Question, sql: str) -> dict[str, int]:
@@ -140,6 +164,18 @@ def _summary(question: Question, found: Counted) -> dict[str, Any]:
         "funnel_steps": {name: types[name] for name in sorted(types, key=lambda name: (-types[name], name))},
         **{name: found.totals[name] for name in ("total_events", "unique_days", "unique_weeks")},
         "period_days": (question.window.last - question.window.first).days + 1,
+    }
+
+
+def _totals(days: list[int], weeks: list[int], users: int, events: int, *, over_all: bool = False) -> dict[str, Any]:
+    """The totals of users of each day and week, of all users and of all events."""
+    return {
+        "dau": _mean(days, over_all=over_all),
+        "wau": _mean(weeks, over_all=over_all),
+        "mau": users,
+        "total_events": events,
+        "unique_days": sum(users > 0 for users in days),
+        "unique_weeks": sum(users > 0 for users in weeks),
     }
 
 

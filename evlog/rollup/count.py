@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect, bisect_left
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,7 @@ from evlog import reports
 from evlog.errors import UsageError
 from evlog.query.ask import Question, Reach
 from evlog.query.identity import Identity
-from evlog.query.standing import of_series, of_table, partitions
+from evlog.query.standing import of_alone, of_series, of_table, partitions
 from evlog.rollup import hours, quality
 from evlog.rollup.periods import runs
 from evlog.rollup.questions import HOURS, QUALITY
@@ -20,9 +21,10 @@ from evlog.store.rollups import Period
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from evlog.engine import Engine
+    from evlog.query.apart import Alone
     from evlog.query.result import Result
     from evlog.query.scope import Scope
     from evlog.query.standing import Standing
@@ -41,9 +43,19 @@ _TYPES = "SELECT DISTINCT event_type FROM seen ORDER BY event_type"
 
 
 class _Question(Question):
-    """A question of a run: which event types the store holds, which pairs go by, is the same for every window."""
+    """A question of a run: which event types the store holds, which pairs go by, is the same for every window.
+
+    So is the newest event.
+    """
 
     types: dict[str, list[Any]]
+    ends: list[datetime | None]
+
+    def newest(self) -> datetime | None:
+        """The instant of the newest event that plays now."""
+        if not self.ends:
+            self.ends.append(super().newest())
+        return self.ends[0]
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None) -> list[Any]:
         """The rows of `sql` over `seen`."""
@@ -70,6 +82,9 @@ class Counter:
         self.identity = Identity(engine, seen, said, until=scope.window.until)
         self._reports: dict[str, Any] = {}
         self._types: dict[str, list[Any]] = {}
+        self._ends: list[datetime | None] = []
+        self._days = seen.days
+        self._blanks: dict[tuple[str, Grain], tuple[Record, ...]] = {}
 
     def settle(self, days: Collection[date], staged: Staging) -> None:
         """Make what is read again and again cheaper to read: segments of these partitions."""
@@ -79,7 +94,7 @@ class Counter:
         """An open question about a range of local dates; it reads events, never rollups."""
         scope = replace(self.scope, window=replace(self.scope.window, first=first, last=last))
         made = _Question(self.engine, self._read, scope, store=self.store, said=self.said, rollups=False)
-        made.identity, made.types = self.identity, self._types
+        made.identity, made.types, made.ends = self.identity, self._types, self._ends
         return made
 
     def records(self, standing: Standing, periods: Iterable[Period]) -> dict[date, tuple[Record, ...]]:
@@ -95,7 +110,8 @@ class Counter:
         if standing is HOURS:
             return dict(self.put(run, hours.records))
         if standing is QUALITY:
-            return {one.first: self.put([one], partial(self._quality, day=one.first)) for one in run}
+            read = partial(quality.records, reasons=self.refused.reasons)
+            return {day: records for piece in self._pieces(run) for day, records in self.put(piece, read).items()}
         asked = partial(self._answer, standing=standing, grain=run[0].grain)
         if not standing.key:
             pieces = [run] if standing.settles else self._pieces(run)  # for sessions, events stand in memory
@@ -104,7 +120,47 @@ class Counter:
             return {one.first: told.get(one.first, ()) for one in run}
         if standing.period:
             return _of_tables(standing, self.put(run, asked), run)
+        if hasattr(self._module(standing), "each"):
+            return self._tables(standing, run)
         return {one.first: of_table(standing, self.put([one], asked)) for one in run}
+
+    def _tables(self, standing: Standing, run: Sequence[Period]) -> dict[date, tuple[Record, ...]]:
+        """The records of tables: those of periods with events in one go, those of the others all alike."""
+        held = [one for one in run if self._holds(one)]
+        found = {
+            one.first: of_alone(standing, told[one.first.isoformat()])
+            for piece in (self._pieces(held) if held else ())
+            for told in (self._each(standing, piece),)
+            for one in piece
+            if one.first.isoformat() in told
+        }
+        return {one.first: found[one.first] if one.first in found else self._blank(standing, one) for one in run}
+
+    def _each(self, standing: Standing, piece: Sequence[Period]) -> dict[str, Alone]:
+        """The answers to these periods, by the first day of each."""
+        asked = standing.asked(piece[0].grain)
+
+        def read(question: Question) -> dict[str, Alone]:
+            begins = [one.first.isoformat() for one in piece]
+            question.apart = tuple(begins[bisect(begins, day.isoformat()) - 1] for day in question.window.days)
+            told: dict[str, Alone] = self._module(standing).each(question, **asked)
+            return told
+
+        return self.put(piece, read)  # type: ignore[no-any-return]
+
+    def _blank(self, standing: Standing, period: Period) -> tuple[Record, ...]:
+        """The records of a period that holds no event: asked of the first such, since they are the same of each."""
+        key = standing.name, period.grain
+        if key not in self._blanks:
+            asked = partial(self._answer, standing=standing, grain=period.grain)
+            self._blanks[key] = of_table(standing, self.put([period], asked))
+        return self._blanks[key]
+
+    def _holds(self, period: Period) -> bool:
+        """Whether there may be an event of a period."""
+        first, last = partitions(period.first, period.last, period.tz)
+        place = bisect_left(self._days, first)
+        return place < len(self._days) and self._days[place] <= last
 
     def _pieces(self, run: Sequence[Period]) -> list[list[Period]]:
         """The run, cut so that no piece holds more events than may stand in memory at once, or else is one period."""
@@ -141,13 +197,13 @@ class Counter:
         return True
 
     def _answer(self, question: Question, *, standing: Standing, grain: Grain) -> Result:
-        module = self._reports.get(standing.report) or reports.load(standing.report)
-        self._reports[standing.report] = module
-        answer: Result = module.report(question, **standing.asked(grain))
+        answer: Result = self._module(standing).report(question, **standing.asked(grain))
         return answer
 
-    def _quality(self, question: Question, *, day: date) -> tuple[Record, ...]:
-        return quality.records(question, self.refused.reasons.get(day, {}))
+    def _module(self, standing: Standing) -> Any:
+        module = self._reports.get(standing.report) or reports.load(standing.report)
+        self._reports[standing.report] = module
+        return module
 
     def _clear(self) -> None:
         self.engine.drop((kind, name) for kind, name in self.engine.made() if name not in _WHO)
@@ -157,7 +213,7 @@ def _of_tables(standing: Standing, told: Result, run: Sequence[Period]) -> dict[
     """The records of each period out of an answer that holds the table of each, and says which in its first column."""
     assert told.columns[0].name == standing.period
     inner = replace(told, columns=told.columns[1:])
-    return {
-        one.first: of_table(standing, replace(inner, rows=tuple(row[1:] for row in told.rows if row[0] == one.first)))
-        for one in run
-    }
+    rows: dict[date, list[tuple[Any, ...]]] = {one.first: [] for one in run}
+    for row in told.rows:
+        rows[row[0]].append(row[1:])
+    return {first: of_table(standing, replace(inner, rows=tuple(own))) for first, own in rows.items()}

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from evlog.store.rollups import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from datetime import date
 
     from evlog.query.ask import Question
 
 _EVENTS = """
-SELECT person, userless, session_id, event_type, target_type, target_id, ts, seq, received_at,
+SELECT day, person, userless, session_id, event_type, target_type, target_id, ts, seq, received_at,
        coalesce(user_id, 'anon:' || anonymous_id) AS sender
 FROM   seen
 WHERE  in_range
@@ -27,59 +28,71 @@ WHERE  in_range
 _FIGURES = """
 WITH ordered AS (
          SELECT *,
-                ts < max(ts) OVER (PARTITION BY sender ORDER BY seq
+                ts < max(ts) OVER (PARTITION BY day, sender ORDER BY seq
                                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS behind
          FROM   quality_events)
-SELECT count(*) AS events,
-       count(*) FILTER (userless) / count(*) AS null_user_share,
-       quantile_cont((epoch_us(received_at) - epoch_us(ts)) / 1000000, 0.5) AS lag_p50_s,
-       quantile_cont((epoch_us(received_at) - epoch_us(ts)) / 1000000, 0.95) AS lag_p95_s,
-       count(*) FILTER (behind AND sender IS NOT NULL) / count(*) AS out_of_order_share
-FROM   ordered
+SELECT   day,
+         count(*) AS events,
+         count(*) FILTER (userless) / count(*) AS null_user_share,
+         quantile_cont((epoch_us(received_at) - epoch_us(ts)) / 1000000, 0.5) AS lag_p50_s,
+         quantile_cont((epoch_us(received_at) - epoch_us(ts)) / 1000000, 0.95) AS lag_p95_s,
+         count(*) FILTER (behind AND sender IS NOT NULL) / count(*) AS out_of_order_share
+FROM     ordered
+GROUP BY day
 """
 _SHARED = """
-SELECT count(*)
-FROM   (SELECT   session_id
-        FROM     quality_events
-        WHERE    session_id IS NOT NULL AND person IS NOT NULL
-        GROUP BY session_id
-        HAVING   count(DISTINCT person) > 1)
+SELECT   day, count(*)
+FROM     (SELECT   day, session_id
+          FROM     quality_events
+          WHERE    session_id IS NOT NULL AND person IS NOT NULL
+          GROUP BY day, session_id
+          HAVING   min(person) <> max(person))
+GROUP BY day
 """
 _EARLY = """
 WITH pairs AS (
          SELECT unnest($places) AS pair, unnest($starts) AS start, unnest($completes) AS complete,
                 unnest($targets) AS wanted),
      acts AS (
-         SELECT pair, person, target_type, target_id, ts, event_type = start AS starts
+         SELECT day, pair, person, target_type, target_id, ts, event_type = start AS starts
          FROM   quality_events JOIN pairs ON event_type IN (start, complete)
          WHERE  person IS NOT NULL AND (wanted = '' OR target_type = wanted)),
      begun AS (
-         SELECT   pair, person, target_type, target_id, min(ts) AS begun
+         SELECT   day, pair, person, target_type, target_id, min(ts) AS begun
          FROM     acts
          WHERE    starts
          GROUP BY ALL)
-SELECT count(*)
-FROM   acts
-       JOIN begun ON begun.pair = acts.pair AND begun.person = acts.person
-                  AND begun.target_type IS NOT DISTINCT FROM acts.target_type
-                  AND begun.target_id IS NOT DISTINCT FROM acts.target_id
-WHERE  NOT starts AND acts.ts < begun.begun
+SELECT   acts.day, count(*)
+FROM     acts
+         JOIN begun ON begun.day = acts.day AND begun.pair = acts.pair AND begun.person = acts.person
+                    AND begun.target_type IS NOT DISTINCT FROM acts.target_type
+                    AND begun.target_id IS NOT DISTINCT FROM acts.target_id
+WHERE    NOT starts AND acts.ts < begun.begun
+GROUP BY acts.day
 """
 _FIGURED = ("events", "null_user_share", "lag_p50_s", "lag_p95_s", "out_of_order_share")
+_NO_EVENT = (0, None, None, None, None)
 
 
-def records(question: Question, reasons: Mapping[str, int]) -> tuple[Record, ...]:
-    """The figures of the window, which is a day; `reasons` are its refused lines by their code."""
+def records(question: Question, reasons: Mapping[date, Mapping[str, int]]) -> dict[date, tuple[Record, ...]]:
+    """For each day of the window its figures; `reasons` are its refused lines by their code."""
     question.keep("quality_events", _EVENTS)
-    figures = question.engine.rows(_FIGURES)[0]
-    early = _early(question)
-    return (
-        *(Record(name, _known(value)) for name, value in zip(_FIGURED, figures, strict=True)),
-        Record("complete_before_start", early),
-        Record("sessions_two_users", question.engine.rows(_SHARED)[0][0]),
-        Record("rejected", sum(reasons.values())),
-        *(Record("rejected", reasons[code], "reason", code) for code in sorted(reasons)),
-    )
+    figures = {day: told for day, *told in question.engine.rows(_FIGURES)}
+    early, shared = _early(question), dict(question.engine.rows(_SHARED))
+    return {
+        day: (
+            *(Record(name, _known(value)) for name, value in zip(_FIGURED, figures.get(day, _NO_EVENT), strict=True)),
+            Record("complete_before_start", None if early is None else early.get(day, 0)),
+            Record("sessions_two_users", shared.get(day, 0)),
+            *_refused(reasons.get(day, {})),
+        )
+        for day in question.window.days
+    }
+
+
+def _refused(reasons: Mapping[str, int]) -> Iterator[Record]:
+    yield Record("rejected", sum(reasons.values()))
+    yield from (Record("rejected", reasons[code], "reason", code) for code in sorted(reasons))
 
 
 def _known(value: float | None) -> float | None:
@@ -87,8 +100,8 @@ def _known(value: float | None) -> float | None:
     return None if value is None or value != value else value  # noqa: PLR0124 - not a number
 
 
-def _early(question: Question) -> int | None:
-    """Completions before their start; null where the plan names no pairs."""
+def _early(question: Question) -> dict[date, int] | None:
+    """Completions before their start, of each day with any; None where the plan names no pairs."""
     pairs = question.scope.pairs
     if not pairs:
         return None
@@ -98,5 +111,4 @@ def _early(question: Question) -> int | None:
         "completes": [pair.complete for pair in pairs],
         "targets": [pair.target_type or "" for pair in pairs],
     }
-    found: int = question.engine.rows(_EARLY, params)[0][0]
-    return found
+    return dict(question.engine.rows(_EARLY, params))

@@ -37,6 +37,6 @@ def _part(engine: Engine, seen: Snapshot, day: date, staged: Staging) -> Part:
     view.offer(engine, hot, [part for part in seen.cold if part.day == day])
     path = staged.file(f"{staged.serial()}-settled")
     parts.write(path, engine.batches(_EVENTS), covers=seen.batch)
-    engine.run("DROP VIEW events")
+    engine.drop([("VIEW", "events")])
     found = os.lstat(path)
     return Part(day, path, (found.st_ino, found.st_size, found.st_mtime_ns))
