@@ -41,12 +41,6 @@ _READ = """
 SELECT count(DISTINCT seq), count(DISTINCT seq) FILTER (userless AND in_range)
 FROM   acts
 """
-_USERLESS = """
-SELECT   grp, count(DISTINCT seq)
-FROM     acts
-WHERE    userless AND in_range
-GROUP BY grp
-"""
 _FITTED = """
 SELECT coalesce(bool_or(starts), FALSE), coalesce(bool_or(completes), FALSE), coalesce(bool_or(abandons), FALSE)
 FROM   acts
@@ -141,11 +135,6 @@ def read(question: Question) -> tuple[int, int]:
     """The acts read, and how many of them in the range have no user."""
     events, userless = question.engine.rows(_READ)[0]
     return int(events), int(userless)
-
-
-def userless_each(question: Question) -> dict[str, int]:
-    """The same number of each period of a question of periods apart, by its label; none are left out."""
-    return dict(question.engine.rows(_USERLESS))
 
 
 def unfitted(question: Question, *asked_for: str | None) -> list[str]:

@@ -48,7 +48,7 @@ class _Question(Question):
     So is the newest event.
     """
 
-    types: dict[str, list[Any]]
+    types: Callable[[], list[Any]]
     ends: list[datetime | None]
 
     def newest(self) -> datetime | None:
@@ -61,9 +61,7 @@ class _Question(Question):
         """The rows of `sql` over `seen`."""
         if sql != _TYPES or reach != Reach(None, None):
             return super().rows(sql, params, reach=reach)
-        if sql not in self.types:
-            self.types[sql] = super().rows(sql, params, reach=reach)
-        return self.types[sql]
+        return self.types()
 
 
 class Counter:
@@ -81,7 +79,7 @@ class Counter:
         self.said = said
         self.identity = Identity(engine, seen, said, until=scope.window.until)
         self._reports: dict[str, Any] = {}
-        self._types: dict[str, list[Any]] = {}
+        self._types: list[Any] | None = None
         self._ends: list[datetime | None] = []
         self._days = seen.days
         self._blanks: dict[tuple[str, Grain], tuple[Record, ...]] = {}
@@ -94,8 +92,15 @@ class Counter:
         """An open question about a range of local dates; it reads events, never rollups."""
         scope = replace(self.scope, window=replace(self.scope.window, first=first, last=last))
         made = _Question(self.engine, self._read, scope, store=self.store, said=self.said, rollups=False)
-        made.identity, made.types, made.ends = self.identity, self._types, self._ends
+        made.identity, made.types, made.ends = self.identity, self.types, self._ends
         return made
+
+    def types(self) -> list[Any]:
+        """The rows of `_TYPES`: the event types of the store."""
+        if self._types is None:
+            day = self.scope.window.today
+            self._types = Question.rows(self.question(day, day), _TYPES, reach=Reach(None, None))
+        return self._types
 
     def records(self, standing: Standing, periods: Iterable[Period]) -> dict[date, tuple[Record, ...]]:
         """The records of these periods, which come in order, by their first day; none where there is no answer."""
@@ -187,11 +192,13 @@ class Counter:
         if standing is HOURS or standing is QUALITY:
             return True
         today = self.scope.window.today
+
+        def read(question: Question) -> None:
+            question.snapshot = replace(self._read, hot=(), cold=())  # beyond the types of events none tells more
+            self._answer(question, standing=standing, grain=grain)
+
         try:
-            self.put(
-                [Period(grain, today, today, self.scope.window.tz)],
-                partial(self._answer, standing=standing, grain=grain),
-            )
+            self.put([Period(grain, today, today, self.scope.window.tz)], read)
         except UsageError:
             return False
         return True
