@@ -53,6 +53,15 @@ _SOMETIMES = {"by_key", "labels", "tz", *view.PARAMETERS}  # parameters of `seen
 _NOT_INACTIVE = "NOT list_contains($types, event_type)"
 _AMONG_ACTIVE = "list_contains($types, event_type)"
 
+_PRESENT = """
+SELECT   day, in_range, grp, person,
+         count(*) AS events,
+         count(*) FILTER (userless) AS userless,
+         count(*) FILTER (active) AS active
+FROM     seen
+GROUP BY day, in_range, grp, person
+"""
+
 _SEEN = """
 WITH events AS NOT MATERIALIZED ({events}),
      dated AS NOT MATERIALIZED (
@@ -178,6 +187,17 @@ class Question:
         """Keep the rows of `sql` over `seen` as a table of that name for this question: the files are read once."""
         text, known = self._over_seen(sql, params, reach)
         self.engine.run(f"CREATE TEMP TABLE {table} AS {text}", known)
+
+    def keep_present(self, table: str, reach: Reach) -> None:
+        """Keep who was there: a row for each day, group and person, with the number of events, userless and active."""
+        self.keep(table, _PRESENT, reach=reach)
+
+    def keep_daily(self, table: str, sql: str, params: Mapping[str, Any], *, reach: Reach) -> None:
+        """Keep the rows of `sql`, which asks who was active: of `seen` but day, group, person, and the first instant.
+
+        So any active event of a person and day may stand for the others; from no day on, the first of a person ever.
+        """
+        self.keep(table, sql, params, reach=reach)
 
     def _over_seen(self, sql: str, own: Mapping[str, Any] | None, reach: Reach | None) -> tuple[str, dict[str, Any]]:
         scope, window = self.scope, self.window

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from evlog.query import first_seen
+from evlog.query.acts import ACTIVE
 from evlog.query.ask import Reach
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ def keep_gaps(question: Question, act: Act, *, unit: Unit, clock: Clock, most: i
         sql = _GAPS_EACH.format(act=act.sql, gap=_LENGTHS_SINCE)
     else:
         sql = _GAPS_EACH.format(act=act.sql, gap=_PERIODS_SINCE) if after else _GAPS.format(act=act.sql)
-    question.keep("gaps", sql, params, reach=reach(question, unit))
+    keep = question.keep_daily if act.sql == ACTIVE.sql and clock == "calendar" and not after else question.keep
+    keep("gaps", sql, params, reach=reach(question, unit))
 
 
 def reach(question: Question, unit: Unit) -> Reach:

@@ -86,7 +86,8 @@ def keep(question: Question, act: Act) -> Past:
     no id.
     """
     reach = Reach(None, question.window.last)
-    question.keep("held_first", _HELD.format(act=act.sql), act.params, reach=reach)
+    keep = question.keep_daily if act.sql == ACTIVE.sql else question.keep
+    keep("held_first", _HELD.format(act=act.sql), act.params, reach=reach)
     memory, asked = _memory(question), _asked(question, act)
     found = _by_person(question, memory, asked) if _is_told(memory, asked) else {}
     params = {"persons": list(found), "moments": list(found.values())}

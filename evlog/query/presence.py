@@ -18,14 +18,6 @@ if TYPE_CHECKING:
 
 _RULE = "a user is active on a day with any event"
 
-_BASE = """
-SELECT   day, in_range, grp, person,
-         count(*) AS events,
-         count(*) FILTER (userless) AS userless,
-         count(*) FILTER (active) AS active
-FROM     seen
-GROUP BY day, in_range, grp, person
-"""
 _BY_GROUP = "SELECT DISTINCT grp, place, person, day FROM shown WHERE active > 0"
 _OVERALL = "SELECT DISTINCT '' AS grp, 1 AS place, person, day FROM base WHERE active > 0"
 _PRESENT = {False: (_BY_GROUP, answer.GROUPS), True: (_OVERALL, answer.ONE_GROUP)}
@@ -85,7 +77,7 @@ _DAILY = "SELECT grp, day, count(DISTINCT person) FROM base WHERE active > 0 AND
 
 def keep(question: Question, *, back: int = 0) -> None:
     """Read the window, and `back` days before it, into table `base`."""
-    question.keep("base", _BASE, reach=question.back(back))
+    question.keep_present("base", question.back(back))
 
 
 def rule(question: Question) -> str:

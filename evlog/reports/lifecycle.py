@@ -40,12 +40,13 @@ COLUMNS = (
     Column("dormant", "count"),
 )
 _BASE = """
+CREATE TEMP TABLE base AS
 SELECT   calendar.number, grp, person,
          calendar.number >= 0 AS in_range,
-         count(*) AS events,
-         count(*) FILTER (userless) AS userless,
-         count(*) FILTER (active) AS active
-FROM     seen JOIN calendar USING (day)
+         CAST(sum(events) AS BIGINT) AS events,
+         CAST(sum(userless) AS BIGINT) AS userless,
+         CAST(sum(active) AS BIGINT) AS active
+FROM     present_days JOIN calendar USING (day)
 GROUP BY calendar.number, grp, person
 """
 _EVER = "active OR NOT list_contains($ever_inactive, event_type)"
@@ -136,7 +137,8 @@ def _users(question: Question, unit: Unit) -> dict[str, Any] | None:
 def _counted(question: Question, unit: Unit, first_of: str | None) -> Counted:
     begins = periods.keep(question, unit, back=1)
     before = periods.before(begins[0], unit, 1, question.window)[0]
-    question.keep("base", _BASE, reach=Reach(before, question.window.last))
+    question.keep_present("present_days", Reach(before, question.window.last))
+    question.engine.run(_BASE)
     withheld = answer.group(question)
     first_seen.keep(first_seen.unfiltered(question), _act(question, first_of))
     question.engine.run(_BEGINNINGS)
@@ -150,6 +152,8 @@ def _act(question: Question, first_of: str | None) -> acts.Act:
     """What makes a user new: by all their events, whatever `--where` lets through."""
     if first_of is not None:
         return acts.read(first_of, "first-of")
+    if not question.scope.active_events:
+        return acts.Act("any active event", acts.ACTIVE.sql, event_types=(ANY,))
     return acts.Act("any active event", _EVER, {"ever_inactive": list(question.scope.inactive)}, (ANY,))
 
 

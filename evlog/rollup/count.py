@@ -15,6 +15,7 @@ from evlog.query.identity import Identity
 from evlog.query.standing import of_alone, of_series, of_table, partitions
 from evlog.rollup import hours, quality
 from evlog.rollup.periods import runs
+from evlog.rollup.present import FIRSTS, PRESENT, Present
 from evlog.rollup.questions import HOURS, QUALITY
 from evlog.rollup.settled import settled
 from evlog.store.rollups import Period
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _WHO = {"told", "aliases", "lines", "linked", "claims", "standing", "named", "ends", "users"}
 """The tables of query/identity.py: who is who is settled once for all questions."""
+_KEPT = {*_WHO, PRESENT, FIRSTS}
 _PIECE = 16 << 20
 """Bytes of Parquet files, which are some 400,000 events."""
 _TYPES = "SELECT DISTINCT event_type FROM seen ORDER BY event_type"
@@ -49,6 +51,7 @@ class _Question(Question):
     """
 
     types: Callable[[], list[Any]]
+    present: Present
     ends: list[datetime | None]
 
     def newest(self) -> datetime | None:
@@ -56,6 +59,20 @@ class _Question(Question):
         if not self.ends:
             self.ends.append(super().newest())
         return self.ends[0]
+
+    def keep_present(self, table: str, reach: Reach) -> None:
+        """Keep who was there."""
+        assert reach.first is not None
+        assert reach.last is not None
+        self._keep(table, *self.present.over_days(self, reach.first, reach.last))
+
+    def keep_daily(self, table: str, sql: str, params: Mapping[str, Any], *, reach: Reach) -> None:
+        """Keep the rows of `sql`, which asks who was active."""
+        text, bounds = self.present.daily(self, sql, reach)
+        self._keep(table, text, {**params, **bounds})
+
+    def _keep(self, table: str, sql: str, params: Mapping[str, Any]) -> None:
+        self.engine.run(f"CREATE TEMP TABLE {table} AS {sql}", params)
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None, *, reach: Reach | None = None) -> list[Any]:
         """The rows of `sql` over `seen`."""
@@ -80,6 +97,7 @@ class Counter:
         self.identity = Identity(engine, seen, said, until=scope.window.until)
         self._reports: dict[str, Any] = {}
         self._types: list[Any] | None = None
+        self._present = Present()
         self._ends: list[datetime | None] = []
         self._days = seen.days
         self._blanks: dict[tuple[str, Grain], tuple[Record, ...]] = {}
@@ -88,11 +106,12 @@ class Counter:
         """Make what is read again and again cheaper to read: segments of these partitions."""
         self._read = settled(self.engine, self._read, days, staged)
 
-    def question(self, first: date, last: date) -> Question:
+    def question(self, first: date, last: date) -> _Question:
         """An open question about a range of local dates; it reads events, never rollups."""
         scope = replace(self.scope, window=replace(self.scope.window, first=first, last=last))
         made = _Question(self.engine, self._read, scope, store=self.store, said=self.said, rollups=False)
         made.identity, made.types, made.ends = self.identity, self.types, self._ends
+        made.present = self._present
         return made
 
     def types(self) -> list[Any]:
@@ -180,7 +199,7 @@ class Counter:
             size += more
         return found
 
-    def put(self, run: Sequence[Period], read: Callable[[Question], Any]) -> Any:
+    def put(self, run: Sequence[Period], read: Callable[[_Question], Any]) -> Any:
         """What `read` makes of a question about these periods; the tables that it keeps go with it."""
         try:
             return read(self.question(run[0].first, run[-1].last))
@@ -193,7 +212,7 @@ class Counter:
             return True
         today = self.scope.window.today
 
-        def read(question: Question) -> None:
+        def read(question: _Question) -> None:
             question.snapshot = replace(self._read, hot=(), cold=())  # beyond the types of events none tells more
             self._answer(question, standing=standing, grain=grain)
 
@@ -201,6 +220,8 @@ class Counter:
             self.put([Period(grain, today, today, self.scope.window.tz)], read)
         except UsageError:
             return False
+        finally:
+            self._present = Present()  # what was made of nothing tells nothing
         return True
 
     def _answer(self, question: Question, *, standing: Standing, grain: Grain) -> Result:
@@ -213,7 +234,7 @@ class Counter:
         return module
 
     def _clear(self) -> None:
-        self.engine.drop((kind, name) for kind, name in self.engine.made() if name not in _WHO)
+        self.engine.drop((kind, name) for kind, name in self.engine.made() if name not in _KEPT)
 
 
 def _of_tables(standing: Standing, told: Result, run: Sequence[Period]) -> dict[date, tuple[Record, ...]]:
