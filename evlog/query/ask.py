@@ -188,6 +188,14 @@ class Question:
         text, known = self._over_seen(sql, params, reach)
         self.engine.run(f"CREATE TEMP TABLE {table} AS {text}", known)
 
+    def keep_ever(self, table: str, sql: str, params: Mapping[str, Any] | None = None) -> None:
+        """Keep the rows of `sql` over all that plays now, whatever the window is: a rollup reads them once."""
+        self.keep(table, sql, params, reach=Reach(None, None))
+
+    def keep_visits(self, table: str, sql: str, params: Mapping[str, Any]) -> None:
+        """Keep the visits of all times (query/sessions.py): each person's, by session id, of which `sql` asks."""
+        self.keep(table, sql, params, reach=Reach(None, None))
+
     def keep_present(self, table: str, reach: Reach) -> None:
         """Keep who was there: a row for each day, group and person, with the number of events, userless and active."""
         self.keep(table, _PRESENT, reach=reach)

@@ -275,7 +275,10 @@ def _keep(question: Question, asked: _Asked, reach: Reach) -> None:
         kinds="".join(f"GROUPING({key}) = 0 AS is_{kind}, " for key, kind in _kinds(tables).items()),
         sets="".join(f", ({table})" for table in tables),
     )
-    question.keep("session_values", sql, asked.of(sql), reach=Reach(None, None))
+    if asked.tables or asked.rule.ignore_ids:
+        question.keep("session_values", sql, asked.of(sql), reach=Reach(None, None))
+    else:
+        question.keep_visits("session_values", sql, asked.of(sql))
     question.engine.run(_PERSONS)
     question.engine.run(_VISITS, _between(reach))
     for table in tables:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
 from evlog.query import answer, apart, pairs, rolled, tabled
-from evlog.query.ask import Reach
 from evlog.query.parts import roll_up
 from evlog.query.result import Column
 from evlog.query.rolled import Counted
@@ -69,20 +68,36 @@ GROUP BY place, grp, pair, target_type, target_id
 HAVING   started > 0
 ORDER BY place, completed / started, started DESC, target_type NULLS LAST, target_id, pair
 """
-_DEEDS = """
+_KINDS = """
 WITH kinds AS (SELECT unnest($acts) AS event_type, unnest($pair) AS pair, unnest($role) AS role,
                       unnest($abandon_after) AS abandon_after, unnest($wanted) AS wanted)
-SELECT   grp, pair, target_type, coalesce(target_id, '(none)') AS target_id, person,
+"""
+_LIVES = (
+    _KINDS
+    + """
+SELECT   pair, target_type, coalesce(target_id, '(none)') AS target_id, person,
          any_value(abandon_after) AS abandon_after,
          min(day) FILTER (role = 'start') AS first_start,
-         min(ts) FILTER (role = 'start') AS began,
          max(ts) FILTER (role = 'start') AS last_start,
          max(ts) FILTER (role = 'complete') AS ended,
          max(ts) FILTER (role = 'abandon') AS abandoned
 FROM     seen JOIN kinds USING (event_type)
 WHERE    person IS NOT NULL AND (wanted = '' OR target_type = wanted)
+GROUP BY pair, target_type, coalesce(target_id, '(none)'), person
+"""
+)
+_DEEDS = (
+    _KINDS
+    + """
+SELECT   grp, pair, target_type, coalesce(target_id, '(none)') AS target_id, person,
+         any_value(abandon_after) AS abandon_after,
+         min(ts) FILTER (role = 'start') AS began,
+         bool_or(role = 'complete') AS ended_in_range
+FROM     seen JOIN kinds USING (event_type)
+WHERE    person IS NOT NULL AND role <> 'abandon' AND (wanted = '' OR target_type = wanted)
 GROUP BY grp, pair, target_type, coalesce(target_id, '(none)'), person
 """
+)
 _USERLESS_EACH = """
 WITH kinds AS (SELECT unnest($acts) AS event_type, unnest($wanted) AS wanted)
 SELECT   grp, count(DISTINCT seq)
@@ -91,21 +106,13 @@ WHERE    userless AND in_range AND (wanted = '' OR target_type = wanted)
 GROUP BY grp
 """
 _TARGETS_EACH = """
-WITH lives AS (
-         SELECT   pair, target_type, target_id, person,
-                  min(first_start) AS first_start,
-                  max(ended) AS ended,
-                  $as_of - max(last_start) <= any_value(abandon_after)
-                      AND NOT coalesce(max(abandoned) >= max(last_start), FALSE) AS fresh
-         FROM     deeds
-         GROUP BY pair, target_type, target_id, person),
-     known AS (
-         SELECT grp, pair, own.target_type, target_id, began, own.ended IS NOT NULL AS ended_in_range, fresh,
-                began IS NOT NULL AND coalesce(lives.ended >= began, FALSE) AS done,
-                coalesce(lives.first_start < CAST(grp AS DATE), FALSE) AS began_earlier
+WITH known AS (
+         SELECT grp, pair, own.target_type, target_id, began, ended_in_range,
+                $as_of - last_start <= own.abandon_after AND NOT coalesce(abandoned >= last_start, FALSE) AS fresh,
+                began IS NOT NULL AND coalesce(ended >= began, FALSE) AS done,
+                coalesce(first_start < CAST(grp AS DATE), FALSE) AS began_earlier
          FROM   deeds AS own JOIN lives USING (pair, target_id, person)
-         WHERE  own.target_type IS NOT DISTINCT FROM lives.target_type
-                AND grp IS NOT NULL AND (began IS NOT NULL OR own.ended IS NOT NULL))
+         WHERE  own.target_type IS NOT DISTINCT FROM lives.target_type)
 SELECT   grp, target_id, target_type,
          count(began) AS started,
          count(*) FILTER (done) AS completed,
@@ -240,11 +247,13 @@ def each(question: Question) -> dict[str, Alone]:
     deeds = _deeds(asked)
     kinds = {"acts": [kind for kind, *_ in deeds], "wanted": [pair.target_type or "" for *_, pair in deeds]}
     told = {
+        **kinds,
         "pair": [number for _, _, number, _ in deeds],
         "role": [role for _, role, _, _ in deeds],
         "abandon_after": [pair.abandon_after for *_, pair in deeds],
     }
-    question.keep("deeds", _DEEDS, {**kinds, **told}, reach=Reach(None, None))
+    question.keep_ever("lives", _LIVES, told)
+    question.keep("deeds", _DEEDS, told)
     rows = question.engine.rows(_TARGETS_EACH, {"as_of": question.window.as_of})
     return apart.told(rows, said, dict(question.rows(_USERLESS_EACH, kinds)))
 

@@ -43,7 +43,10 @@ ROLLUP = (
 )  # fmt: skip
 
 _BASE = """
-SELECT   target, failed, status, message,
+SELECT   CASE WHEN NOT $per_day THEN target END AS target,
+         failed,
+         CASE WHEN NOT $per_day THEN status END AS status,
+         CASE WHEN NOT $per_day THEN message END AS message,
          CASE WHEN $per_day THEN day END AS day,
          grp, person, in_range,
          count(*) AS events,
@@ -92,19 +95,59 @@ FROM     named CROSS JOIN days
 ORDER BY named.place, days.day
 """
 _TOTAL = """
-SELECT {grp},
-       CAST(coalesce(sum(events) FILTER (failed), 0) AS BIGINT),
+SELECT CAST(coalesce(sum(events) FILTER (failed), 0) AS BIGINT),
        CAST(coalesce(sum(counted), 0) AS BIGINT),
        count(DISTINCT person) FILTER (failed)
 FROM   base
-{each}
 """
 _HIT = "SELECT count(DISTINCT person) FROM base WHERE failed AND person IN (SELECT person FROM base WHERE active > 0)"
-_HIT_EACH = """
-SELECT   grp, count(DISTINCT person)
-FROM     base SEMI JOIN (SELECT grp, person FROM base WHERE active > 0) AS present USING (grp, person)
+_FAILURES = """
+SELECT   grp, target, status, message, person,
+         count(*) AS events,
+         max(ts) AS last
+FROM     told
 WHERE    failed
-GROUP BY grp
+GROUP BY grp, target, status, message, person
+"""
+_MEASURED = """
+SELECT   grp, coalesce(target_id, '(none)') AS target,
+         count(*) FILTER (len($requests) = 0 OR list_contains($requests, event_type)) AS counted
+FROM     seen
+GROUP BY grp, coalesce(target_id, '(none)')
+"""
+_ERRORS_EACH = """
+WITH kinds AS (
+         SELECT   grp, target, status, message,
+                  sum(events) AS found,
+                  count(DISTINCT person) AS users,
+                  max(last) AS last
+         FROM     failures
+         GROUP BY grp, target, status, message),
+     targets AS (
+         SELECT   grp, target, sum(events) AS errors
+         FROM     failures
+         GROUP BY grp, target)
+SELECT   grp, target, status, message,
+         CAST(found AS BIGINT), users, last,
+         counted, CAST(errors AS BIGINT)
+FROM     kinds JOIN targets USING (grp, target) JOIN measured USING (grp, target)
+ORDER BY grp, found DESC, users DESC, target, status NULLS LAST, message NULLS LAST
+"""
+_TOTAL_EACH = """
+WITH failed AS (
+         SELECT   grp, sum(events) AS errors, count(DISTINCT person) AS users
+         FROM     failures
+         GROUP BY grp),
+     hit AS (
+         SELECT   grp, count(DISTINCT person) AS hit
+         FROM     failures SEMI JOIN (SELECT grp, person FROM base WHERE active > 0) AS present USING (grp, person)
+         GROUP BY grp),
+     every AS (
+         SELECT   grp, sum(counted) AS events
+         FROM     measured
+         GROUP BY grp)
+SELECT grp, CAST(coalesce(errors, 0) AS BIGINT), CAST(events AS BIGINT), coalesce(users, 0), coalesce(hit, 0)
+FROM   every LEFT JOIN failed USING (grp) LEFT JOIN hit USING (grp)
 """
 _WHOLE = re.compile("0|[1-9][0-9]{0,8}")
 _COLUMNS = (
@@ -164,34 +207,31 @@ def report(
 
 
 def _counted(question: Question, requests: tuple[str, ...], *, per_day: bool) -> Counted:
-    withheld = _keep(question, requests, per_day=per_day)
-    found = _days(question) if per_day else _kinds(question)
+    params = {**failures.params(question.scope), "requests": list(requests), "per_day": per_day}
+    question.keep("base", failures.TOLD + _BASE, params)
+    withheld = answer.group(question)
+    found = _days(question) if per_day else _rated_kinds(question.engine.rows(_ERRORS))
     kept = found if per_day else answer.large_enough(question, found, users=5)
     return Counted(kept, _summary(question), answer.base_read(question), withheld + len(found) - len(kept))
 
 
 def each(question: Question) -> dict[str, Alone]:
     """The answer to each of the periods that are asked of apart: their kinds of errors."""
-    _keep(question, _requests(question, None), per_day=False)
-    active, hit = presence.users_each(question), dict(question.engine.rows(_HIT_EACH))
+    question.keep("failures", failures.TOLD + _FAILURES, failures.params(question.scope))
+    question.keep("measured", _MEASURED, {"requests": list(_requests(question, None))})
+    presence.keep(question)
+    active = presence.users_each(question)
     said = {
-        label: _totals(errors, events, users, active.get(label, 0), hit.get(label, 0))
-        for label, errors, events, users in question.engine.rows(_TOTAL.format(**apart.EACH))
+        label: _totals(errors, events, users, active.get(label, 0), hit)
+        for label, errors, events, users, hit in question.engine.rows(_TOTAL_EACH)
     }
-    found = apart.told(_kinds(question), said, apart.userless(question))
+    found = apart.told(_rated_kinds(question.engine.rows(_ERRORS_EACH)), said, apart.userless(question))
     return {label: replace(one, rows=_shown([("", *row) for row in one.rows])) for label, one in found.items()}
 
 
 def _shown(rows: list[_Row]) -> list[_Row]:
     """The rows as they are shown, without their group."""
     return [row[1:] for row in _typed(rows)[1]]
-
-
-def _keep(question: Question, requests: tuple[str, ...], *, per_day: bool) -> int:
-    """Make `base` and `shown`; the number of groups withheld."""
-    params = {**failures.params(question.scope), "requests": list(requests), "per_day": per_day}
-    question.keep("base", failures.TOLD + _BASE, params)
-    return answer.group(question)
 
 
 def _told(question: Question, counted: Callable[[Question], Counted], *, per_day: bool) -> Counted:
@@ -236,11 +276,9 @@ def _requests(question: Question, base: str | None) -> tuple[str, ...]:
     return () if base == "events" else named
 
 
-def _kinds(question: Question) -> list[_Row]:
-    return [
-        (*row[:7], events, errors / events if events else None, errors)
-        for *row, events, errors in question.engine.rows(_ERRORS)
-    ]
+def _rated_kinds(rows: list[_Row]) -> list[_Row]:
+    """The kinds of errors with the rate of all errors of their target."""
+    return [(*row[:7], events, errors / events if events else None, errors) for *row, events, errors in rows]
 
 
 def _days(question: Question) -> list[_Row]:
@@ -256,7 +294,7 @@ def _typed(rows: list[_Row]) -> tuple[tuple[Column, ...], list[_Row]]:
 
 
 def _summary(question: Question) -> dict[str, Any]:
-    _, errors, events, users = question.engine.rows(_TOTAL.format(**apart.ALL))[0]
+    errors, events, users = question.engine.rows(_TOTAL)[0]
     return _totals(errors, events, users, presence.users(question), question.engine.rows(_HIT)[0][0])
 
 

@@ -60,6 +60,13 @@ WHERE    feature IS NOT NULL
 GROUP BY place, grp, feature
 ORDER BY place, events DESC, feature
 """
+_FEATURES_EACH = """
+SELECT   grp, feature, count(*) AS events, count(DISTINCT person) AS users
+FROM     seen
+WHERE    feature IS NOT NULL
+GROUP BY grp, feature
+ORDER BY grp, events DESC, feature
+"""
 _FEATURE_USAGE = """
 SELECT   '', feature, CAST(sum(events) AS BIGINT) AS events, count(DISTINCT person) AS users
 FROM     base
@@ -123,14 +130,13 @@ def _counted(question: Question, *, over_all: bool, full_only: bool) -> Counted:
 
 def each(question: Question) -> dict[str, Alone]:
     """The answer to each of the periods that are asked of apart."""
-    question.keep("base", _BASE)
-    answer.group(question)
+    presence.keep(question)
     people, days, weeks = presence.users_each(question), _by_label(presence.days_each(question)), _weeks_each(question)
     said = {
         label: _totals(days.get(label, []), weeks.get(label, []), people.get(label, 0), events)
         for label, events in question.engine.rows(_TOTAL.format(**apart.EACH))
     }
-    return apart.told(question.engine.rows(_FEATURES), said, apart.userless(question))
+    return apart.told(question.rows(_FEATURES_EACH), said, apart.userless(question))
 
 
 def _weeks_each(question: Question) -> dict[str, list[int]]:

@@ -15,7 +15,7 @@ from evlog.query.identity import Identity
 from evlog.query.standing import of_alone, of_series, of_table, partitions
 from evlog.rollup import hours, quality
 from evlog.rollup.periods import runs
-from evlog.rollup.present import FIRSTS, PRESENT, Present
+from evlog.rollup.present import EVER, PRESENT, Present
 from evlog.rollup.questions import HOURS, QUALITY
 from evlog.rollup.settled import settled
 from evlog.store.rollups import Period
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _WHO = {"told", "aliases", "lines", "linked", "claims", "standing", "named", "ends", "users"}
 """The tables of query/identity.py: who is who is settled once for all questions."""
-_KEPT = {*_WHO, PRESENT, FIRSTS}
+_KEPT = {*_WHO, PRESENT, *EVER}
 _PIECE = 16 << 20
 """Bytes of Parquet files, which are some 400,000 events."""
 _TYPES = "SELECT DISTINCT event_type FROM seen ORDER BY event_type"
@@ -59,6 +59,14 @@ class _Question(Question):
         if not self.ends:
             self.ends.append(super().newest())
         return self.ends[0]
+
+    def keep_ever(self, table: str, sql: str, params: Mapping[str, Any] | None = None) -> None:
+        """Keep the rows of `sql` over all that plays now."""
+        self.present.ever(self, table, sql, params or {})
+
+    def keep_visits(self, table: str, sql: str, params: Mapping[str, Any]) -> None:  # noqa: ARG002 - it is known
+        """Keep the visits that touch the window."""
+        self._keep(table, *self.present.visits(self))
 
     def keep_present(self, table: str, reach: Reach) -> None:
         """Keep who was there."""
