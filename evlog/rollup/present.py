@@ -104,7 +104,7 @@ class Present:
         return _joined(_DAILY, sql), {"from_date": reach.first, "to_date": reach.last}
 
     def visits(self, question: Question) -> tuple[str, dict[str, Any]]:
-        """What to select of the visits that touch the window, and of all without id; nothing of ids that people share."""
+        """What to select of the visits that touch the window, and of all without id; it tells of no id people share."""
         window = question.window
         self.ever(question, "visits", _VISITS, {})
         self._read(question, window.first, window.last)
