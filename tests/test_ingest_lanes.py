@@ -312,7 +312,7 @@ worn = st.fixed_dictionaries(
         "category": st.just("c"),
         "session_id": st.sampled_from(["s", "ä", "s\t", "\x80", "\\", "é" * 200]),
         "target_type": st.sampled_from(["page", "ä", "\n", "\0", "a:b"]),
-        "context": st.dictionaries(st.sampled_from(["os", "app", "ip", "a b", "name", "zz", "\\", "ö"]), scalars, max_size=3),
+        "context": st.dictionaries(st.sampled_from(["os", "app", "ip", "a b", "name", "zz", "\\", 'a"', "\t", "ö"]), scalars, max_size=3),
         "properties": st.dictionaries(st.sampled_from(["amount", "n", "k", "email", "é"]), st.integers(0, 9), max_size=3),
     },
 )  # fmt: skip

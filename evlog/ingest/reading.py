@@ -78,7 +78,7 @@ class Reading:
         if self._shapes_left:
             self._shapes_left -= 1
             self._seen = {name: self._seen.get(name, frozenset()) | keys[name] for name in self._free}
-            few = self._shapes_left and all(len(seen) <= _MOST_KEYS for seen in self._seen.values())
+            few = self._shapes_left and all(map(_can_be_fields, self._seen.values()))
             self._seen_keys = shape(self._plan, self.names, **self._seen) if few else None
 
 
@@ -86,6 +86,12 @@ def reading(plan: Plan, guard: Guard, names: Mapping[str, str]) -> Reading | Non
     """How to read logs with these names; None where the plan leaves nothing to decode fast."""
     any_keys = shape(plan, names)
     return Reading(plan, guard, names, any_keys) if any_keys is not None else None
+
+
+def _can_be_fields(keys: Keys) -> bool:
+    """Whether a struct can have these keys: it has few, and none that JSON would escape."""
+    told = "".join(keys)
+    return len(keys) <= _MOST_KEYS and told.isprintable() and '"' not in told and "\\" not in told
 
 
 def _decoded(by: Shape, chunk: bytes) -> list[Any] | None:
