@@ -14,7 +14,7 @@ import storekit as kit
 from storekit import DAY_1, DAY_2, event
 
 from evlog.errors import EvlogError, StoreDamaged, StoreLocked, StoreMissing
-from evlog.store import journal, layout, locks, snapshot, tombstones
+from evlog.store import durable, journal, layout, locks, snapshot, tombstones
 from evlog.verify import verify
 
 if TYPE_CHECKING:
@@ -234,12 +234,30 @@ def test_dead_staging_is_swept_up_and_living_is_not(store: layout.Store) -> None
     kit.sound(store)
 
 
+def test_an_interrupt_while_staging_is_removed_leaves_nothing(
+    store: layout.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = durable.remove_folder
+    calls: list[Path] = []
+
+    def interrupted(path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        real(path)
+
+    monkeypatch.setattr(durable, "remove_folder", interrupted)
+    with pytest.raises(KeyboardInterrupt), journal.staging(store) as staged:
+        staged.write("mine", [b"x"])
+    assert list(store.staging.iterdir()) == []
+
+
 def test_no_sweep_meets_a_staging_folder_that_has_no_owner_yet(store: layout.Store) -> None:
     """Many are born while others sweep: none is taken for dead."""
     code = textwrap.dedent(f"""
         import sys
         from pathlib import Path
-        from evlog.store import journal, layout, locks
+        from evlog.store import durable, journal, layout, locks
         store = layout.open_store(Path({str(store.root)!r}))
         for _ in range(150):
             if sys.argv[1] == "sweep":

@@ -107,14 +107,21 @@ def staging(store: Store) -> Iterator[Staging]:
 
 def _leave(store: Store, path: Path, fd: int | None) -> None:
     """Remove a staging folder of one's own, unless recovery needs it, and then let go of it."""
-    needed = f"staging/{path.name}/"
     try:
-        if not any(source.startswith(needed) for record in unapplied(store) for source, _ in record.renames):
-            with locks.staging(store):  # a sweep finds all of it, or nothing
-                durable.remove_folder(path)
+        _remove_unneeded(store, path)
+    except KeyboardInterrupt:  # what was begun is ended first: nothing is left lying about
+        _remove_unneeded(store, path)
+        raise
     finally:
         if fd is not None:
             os.close(fd)
+
+
+def _remove_unneeded(store: Store, path: Path) -> None:
+    needed = f"staging/{path.name}/"
+    if not any(source.startswith(needed) for record in unapplied(store) for source, _ in record.renames):
+        with locks.staging(store):  # a sweep finds all of it, or nothing
+            durable.remove_folder(path)
 
 
 def newest(store: Store) -> int:
