@@ -40,7 +40,9 @@ JSON = st.recursive(
     max_leaves=5,
 )
 OBJECT = st.dictionaries(st.one_of(TEXT, st.sampled_from(["a", "context", "properties", "seq"])), JSON, max_size=3)
-LABEL = st.one_of(st.none(), st.sampled_from(["x", "é", 'a"b', "a\\b", "{", "seq", "u_1", "u_2"]))
+LABEL = st.one_of(
+    st.none(), st.sampled_from(["x", "d", ":e", "e", ",", "d,", "é", 'a"b', "a\\b", "{", "seq", "u_1", "u_2"])
+)
 EVENT = st.fixed_dictionaries(
     {"at": st.integers(0, 3), "user_id": LABEL},
     optional={

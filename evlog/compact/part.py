@@ -33,6 +33,7 @@ _MEMORY = ("160MB", "220MB", "400MB", "1GB")
 _FITS = 32 << 20  # bytes of lines, which become about three times as much in memory; two days are made at a time
 _FOLDED = 4  # a part is so much smaller than its lines, at least
 _DAY_BITS = 37  # the microseconds of a day
+_own = threading.local()  # what a thread uses again for each day
 _one_engine = threading.Lock()  # days are made side by side, and an engine takes as much memory as a day
 
 _EVENTS = "SELECT events.* EXCLUDE (date) FROM events"
@@ -94,7 +95,9 @@ def _in_memory(staged: Staging, day: Day, key: Callable[[str], int]) -> Any:
     """The events of a day that fits, sorted, as an Arrow table."""
     import pyarrow as pa
 
-    found = lines.read(day.segments)
+    if not hasattr(_own, "room"):
+        _own.room = bytearray()
+    found = lines.read(day.segments, _own.room)
     tables = [_plain(found, day)]
     if found.odd.any():
         tables.append(_odd(staged, day, found.odd_lines()))
@@ -170,14 +173,13 @@ def _order(table: Any, key: Callable[[str], int]) -> tuple[Any, Numbers]:
     seq = table.column("seq").to_numpy()
     first = ts.min(initial=ts[0]) if len(ts) else 0
     place = np.where(nobody, len(known), rank[code]) << _DAY_BITS | ts - first
-    order = np.argsort(place, kind="stable")
-    again, later = np.diff(place[order]) == 0, np.diff(seq[order])
-    if (again & (later < 0)).any():
-        order = np.lexsort((seq, place))
-        again, later = np.diff(place[order]) == 0, np.diff(seq[order])
-    if (again & (later == 0)).any():
-        columns = {"place": place, "seq": seq, "event_id": table.column("event_id")}
-        order = pc.sort_indices(pa.table(columns), [(name, "ascending") for name in columns]).to_numpy()
+    order = np.argsort(place)
+    tied = np.diff(place[order]) == 0
+    if tied.any():
+        some = np.flatnonzero(np.append(tied, False) | np.insert(tied, 0, False))
+        rows = order[some]
+        told = {"place": place[rows], "seq": seq[rows], "event_id": table.column("event_id").take(pa.array(rows))}
+        order[some] = rows[pc.sort_indices(pa.table(told), [(name, "ascending") for name in told]).to_numpy()]
     return keys, order
 
 

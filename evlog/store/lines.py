@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from evlog.errors import StoreDamaged
 from evlog.store import durable
 from evlog.store.layout import SEQ_BITS
 
@@ -37,15 +38,9 @@ _NEEDED = ("event_type", "event_id", "ts")
 _BLOCK = 1 << 20  # bytes looked at together: arrays of this size stay in the cache
 _PAD = 64  # bytes and marks behind the last one, so that looking ahead needs no care
 _QUOTE, _NEWLINE, _BRACE, _CLOSING, _COMMA, _BACKSLASH, _U, _E = b'"\n{},\\ue'
-_GAP = 2  # from a quote over one sign to the next quote
-_BEFORE_CONTEXT = len(',"context":')
+_FIRST, _CONTEXT = b'{"event_type":"', b',"context":'
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _EXPONENT = re.compile(rb"\de")
-
-
-def _code(key: str) -> int:
-    """What tells a key from all others: its length and its first letter."""
-    return (len(key) + 1) << 8 | ord(key[0])
 
 
 class _Tail(msgspec.Struct):
@@ -117,20 +112,32 @@ class Lines:
         return found
 
 
-def read(segments: Sequence[Segment]) -> Lines:
-    """The lines of these segments."""
-    raw = bytearray(sum(segment.stamp[1] for segment in segments) + _PAD)
+def read(segments: Sequence[Segment], room: bytearray) -> Lines:
+    """The lines of these segments, put into `room`, which is made larger if need be: use it again, one at a time.
+
+    Memory that is there already costs nothing; new memory costs as much as reading the file.
+    """
+    size = sum(segment.stamp[1] + 1 for segment in segments) + _PAD
+    room.extend(bytes(max(0, size - len(room))))
     counts, blocks, first = [], list[_Block](), 0
     for segment in segments:
-        end = first + segment.stamp[1]
-        with open(durable.reading(segment.path), "rb") as file, memoryview(raw) as view:  # noqa: PTH123 - no path
-            if file.readinto(view[first:end]) != end - first:
-                raise OSError(f"{segment.path} is shorter than it was")
-        found = [_looked_at(raw, start, stop) for start, stop in _cut(raw, first, end)]
+        end = first + _put(segment, room, first)
+        found = [_looked_at(room, start, stop) for start, stop in _cut(room, first, end)]
         counts.append(sum(len(block.starts) for block in found))
         blocks += found
         first = end
-    return _joined(raw, counts, blocks)
+    return _joined(room, counts, blocks)
+
+
+def _put(segment: Segment, room: bytearray, at: int) -> int:
+    """Put the bytes of a segment into `room`, a newline at the end; how many there are."""
+    size = segment.stamp[1]
+    with open(durable.reading(segment.path), "rb") as file, memoryview(room) as view:  # noqa: PTH123 - no path
+        if file.readinto(view[at : at + size]) != size:
+            raise StoreDamaged(f"{segment.path} is shorter than it was")
+    whole = room.endswith(b"\n", at, at + size)
+    room[at + size : at + size + _PAD] = (b"" if whole else b"\n").ljust(_PAD, b"\0")
+    return size if whole else size + 1
 
 
 def _cut(raw: bytearray, first: int, end: int) -> Iterator[tuple[int, int]]:
@@ -166,11 +173,8 @@ def _absent(starts: Places) -> _Span:
 def _looked_at(raw: bytearray, first: int, stop: int) -> _Block:
     """Where the fields stand in the lines between two places."""
     look = _Look(raw, first, stop)
-    spans = look.head()
-    head = look.key
-    spans |= look.numbers()
-    spans |= look.objects()
-    look.escapes(head)
+    spans = look.head() | look.numbers() | look.objects()
+    look.escapes()
     odd = look.odd
     for span in spans.values():
         odd |= span.start > span.stop
@@ -187,104 +191,109 @@ def _shifted(places: Places, by: int) -> Places:
 
 
 class _Look:
-    """A look at some lines: marks are their quotes and newlines; a cursor goes over the keys of all lines at once."""
+    """A look at some lines. Marks are commas before a quote, and newlines; a cursor goes over the keys of all lines."""
 
     def __init__(self, raw: bytearray, first: int, stop: int) -> None:
         self.raw, self.first, self.size = raw, first, stop - first
-        self.bytes: Bytes = np.frombuffer(raw, np.uint8, min(self.size + _PAD, len(raw) - first), first)
-        lines = self.bytes[: self.size]
-        marks = np.flatnonzero((lines == _QUOTE) | (lines == _NEWLINE))
+        self.bytes: Bytes = np.frombuffer(raw, np.uint8, self.size + _PAD, first)
+        signs, following = self.bytes[: self.size], self.bytes[1 : self.size + 1]
+        marks = np.flatnonzero(((signs == _COMMA) & (following == _QUOTE)) | (signs == _NEWLINE))
         self.last = np.flatnonzero(self.bytes[marks] == _NEWLINE)
         self.ends = marks[self.last]
-        self.starts = np.concatenate(([0], self.ends[:-1] + 1)) if len(self.ends) else self.ends
+        self.starts = np.concatenate(([0], self.ends[:-1] + 1))
+        self.at = np.concatenate(([0], self.last[:-1] + 1))
+        self.closing = np.flatnonzero(self.bytes[marks - 1] == _CLOSING)  # marks behind an object
+        self.closed = np.diff(np.searchsorted(self.closing, self.at), append=len(self.closing))
+        self.first_closing = np.append(self.closing, 0)[np.searchsorted(self.closing, self.at)]
         self.marks = np.concatenate((marks, np.full(_PAD, self.size)))
-        self.at = np.concatenate(([0], self.last[:-1] + 1)) if len(self.last) else self.last
-        self.odd: Mask = self.marks[self.at] != self.starts + 1
-        self._turn()
-
-    def _turn(self) -> None:
-        """Look at the key that stands at the cursor."""
-        self.key = self.marks[self.at]
-        self.width = self.marks[self.at + 1] - self.key
-        self.code = self.width << 8 | self.bytes[self.key + 1]
+        self.mark = self.marks[self.at]
+        self.odd: Mask = np.zeros(len(self.ends), bool)
 
     def head(self) -> dict[str, _Span]:
         """Where the texts stand; the cursor stands behind them then."""
-        found = {name: self._text(name) for name in TEXTS}
-        return {name: span for name, span in found.items() if span is not None}
+        begin = self.starts + len(_FIRST)
+        for place, sign in enumerate(_FIRST):
+            self.odd |= self.bytes[self.starts + place] != sign
+        self.odd |= self.bytes[self.mark - 1] != _QUOTE
+        spans = {TEXTS[0]: _Span(begin, self.mark - 1, np.ones(len(begin), bool))}
+        self.letter = self.bytes[self.mark + 2]
+        return spans | {name: span for name in TEXTS[1:] if (span := self._text(name)) is not None}
+
+    def _named(self, name: str) -> Mask:
+        """In which lines the cursor stands before this key: its first and last letter, and its end where it must be."""
+        found: Mask = self.letter == ord(name[0])
+        if found.any():
+            for step, sign in enumerate(f'{name[-1]}":'.encode(), len(name) + 1):
+                found &= self.bytes[self.mark + step] == sign
+        return found
 
     def _text(self, name: str) -> _Span | None:
-        there = self.code == _code(name)
-        if name in _NEEDED:
+        there = self._named(name)
+        every = bool(there.all())
+        if name in _NEEDED and not every:
             self.odd |= ~there
         if not there.any():
             return None
-        opened, closed, following = (self.marks[self.at + step] for step in (2, 3, 4))
-        wrong = (opened - self.key - self.width != _GAP) | (following - closed != _GAP)
-        if there.all():
+        self.at = self.at + there
+        following = self.marks[self.at]
+        start, stop = self.mark + (len(name) + len(',"":"')), following - 1
+        wrong = (self.bytes[start - 1] != _QUOTE) | (self.bytes[stop] != _QUOTE)
+        if every:
             self.odd |= wrong
-            span = _Span(opened + 1, closed, there)
         else:
             self.odd |= wrong & there
-            span = _Span(np.where(there, opened + 1, self.starts), np.where(there, closed, self.starts), there)
-        self.at = self.at + 4 * there
-        self._turn()
-        return span
+            start, stop = np.where(there, start, self.starts), np.where(there, stop, self.starts)
+        self.mark = following
+        self.letter = self.bytes[following + 2]
+        return _Span(start, stop, there)
 
     def numbers(self) -> dict[str, _Span]:
         """Where `seq` stands, and `received_at` if the line has it; from the end of the line."""
-        quote = self.marks[self.last - 1]
-        there = quote == self.ends - 2
-        seq = self.last - 1 - 4 * there
-        received, opened = self.marks[self.last - 4], self.marks[self.last - 2] + 1
-        self.comma = self.marks[seq - 1] - 1
-        self.odd |= (self.marks[seq] - self.comma - 1) << 8 | self.bytes[self.comma + 2] != _code("seq")
-        other = (self.marks[self.last - 3] - received) << 8 | self.bytes[received + 1] != _code("received_at")
-        self.odd |= there & other
-        stop = np.where(there, received - 1, self.ends - 1)
-        told = {"seq": _Span(self.marks[seq] + 2, stop, np.ones(len(there), bool))}
+        there = self.bytes[self.ends - 2] == _QUOTE
+        mark = self.marks[self.last - 1]
+        self.comma = np.where(there, self.marks[self.last - 2], mark)
+        self._must_be(self.comma, ',"seq":')
+        told = {"seq": _Span(self.comma + len(',"seq":'), np.where(there, mark, self.ends - 1), ~np.zeros_like(there))}
         if there.any():
-            start, stop = np.where(there, opened, self.starts), np.where(there, quote, self.starts)
+            before = ',"received_at":"'
+            self._must_be(np.where(there, mark, -_PAD), before)
+            start, stop = np.where(there, mark + len(before), self.starts), np.where(there, self.ends - 2, self.starts)
             told["received_at"] = _Span(start, stop, there)
         return told
+
+    def _must_be(self, places: Places, text: str) -> None:
+        """What stands at a place that is not negative makes the line odd if it is not this."""
+        for step, sign in enumerate(text.encode()):
+            self.odd |= (self.bytes[places + step] != sign) & (places >= 0)
 
     def objects(self) -> dict[str, _Span]:
         """Where `properties` and `context` stand.
 
-        A line with no more braces than these two need ends the first where the second begins. Where there are more,
-        a parser tells.
+        The second begins where the first ends: surely where no other object is followed by a key, and the line does not
+        end in two objects; else a parser tells.
         """
-        one, two = self.code == _code("properties"), self.code == _code("context")
-        self.odd |= ~(one | two | (self.key == self.comma + 1))
-        begin = self.key + self.width + 2
-        self.odd |= (one | two) & (self.bytes[np.minimum(begin, self.size)] != _BRACE)
-        braces = np.flatnonzero(self.bytes[: self.size] == _BRACE)
-        before = np.searchsorted(braces, self.starts)
-        count = np.diff(before, append=len(braces))
-        third = np.append(braces, [0, 0, 0])[before + 2]
-        both = one & (count == 3) & self._follows(third)  # noqa: PLR2004 - of the line, and of its two objects
-        stop = np.where(both, third - _BEFORE_CONTEXT, self.comma)
-        start = np.where(two, begin, np.where(both, third, self.starts))
+        one, two = self._named("properties"), self._named("context")
+        begin = self.mark + np.where(two, len(_CONTEXT), len(',"properties":'))
+        self.odd |= ~(one | two | (self.mark == self.comma))
+        self.odd |= (one | two) & (self.bytes[begin] != _BRACE)
+        second = self.marks[self.first_closing]
+        both = one & (self.closed == 3) & (self.bytes[self.comma - 2] != _CLOSING)  # noqa: PLR2004 - and two at the end
+        for step, sign in enumerate(_CONTEXT):
+            both &= self.bytes[second + step] == sign
+        stop = np.where(both, second, self.comma)
+        start = np.where(two, begin, np.where(both, second + len(_CONTEXT), self.starts))
         there = two | both
-        for row in np.flatnonzero(one & ~both & (count != 2) & ~self.odd):  # noqa: PLR2004 - of the line and of one object
-            length = self._length(int(row))
-            stop[row] = begin[row] + length
+        for row in np.flatnonzero(one & ~both & (self.closed != 2) & ~self.odd):  # noqa: PLR2004 - at the end
+            stop[row] = begin[row] + self._length(int(row))
             there[row] = stop[row] != self.comma[row]
-            start[row] = stop[row] + _BEFORE_CONTEXT if there[row] else self.starts[row]
+            start[row] = stop[row] + len(_CONTEXT) if there[row] else self.starts[row]
         return {
             "properties": _Span(np.where(one, begin, self.starts), np.where(one, stop, self.starts), one),
             "context": _Span(start, np.where(there, self.comma, self.starts), there),
         }
 
-    def _follows(self, brace: Places) -> Mask:
-        """Whether a brace belongs to a key with a c that stands behind an object: `},"c……":{`."""
-        found = np.ones(len(brace), bool)
-        for sign, place in zip(b'},"c', range(_BEFORE_CONTEXT + 1, 0, -1), strict=False):
-            found &= self.bytes[brace - place] == sign
-        return found
-
     def _length(self, row: int) -> int:
-        """How long the properties of a line are, which has both more braces than usual."""
+        """How long the properties of a line are."""
         start, stop = self.first + int(self.starts[row]), self.first + int(self.ends[row])
         try:
             return len(memoryview(_tail(memoryview(self.raw)[start:stop]).properties))
@@ -292,13 +301,16 @@ class _Look:
             self.odd[row] = True
             return 0
 
-    def escapes(self, head: Places) -> None:
-        """Lines are odd with an escape among their texts, or a sign by its number, which has two spellings."""
+    def escapes(self) -> None:
+        """Lines are odd with an escape among their texts, or with a sign by its number, which has two spellings.
+
+        The cursor stands behind the texts.
+        """
         if self.raw.find(b"\\", self.first, self.first + self.size) < 0:
             return
         found = np.flatnonzero(self.bytes[: self.size] == _BACKSLASH)
         line = np.searchsorted(self.starts, found, "right") - 1
-        self.odd[line[(found < head[line]) | (self.bytes[found + 1] == _U)]] = True
+        self.odd[line[(found < self.mark[line]) | (self.bytes[found + 1] == _U)]] = True
 
 
 def spelled_otherwise(texts: Any) -> Mask:
