@@ -1,11 +1,12 @@
 """Parts: the Parquet file of one partition, plain for any reader and silent about ids in its footer.
 
 pyarrow writes them, since it can leave out the statistics of single columns; DuckDB cannot. Importing it costs about
-150 ms, so nothing but compaction, erasure and a partition with both tiers does.
+150 ms, so nothing but compaction, erasure and what reads parts as such does.
 """
 
 from __future__ import annotations
 
+import os
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _COVERS = b"evlog.covers"
+_SAID = b"\x18\x0c" + _COVERS + b"\x18"  # the key as a footer spells it (Thrift, compact); length and value follow
+_MAGIC = b"PAR1"
+_END = 8  # bytes after the footer: its length, and the magic word
 _COMPARED = ["user_key", "ts", "seq", "event_type"]  # columns with statistics: they prune, and hold no id
 _SINGLE = ("event_id",)  # texts that come once each: no dictionary is tried
 _SHORT = ("event_id", "user_id", "anonymous_id", "session_id", "target_id")  # texts whose lengths hardly differ
@@ -128,11 +132,32 @@ def _grouped(batches: Iterable[Any], pa: Any) -> Iterator[Any]:
 
 
 def covers(path: Path) -> int:
-    """The highest batch whose segments the part covers."""
+    """The highest batch whose segments the part covers.
+
+    Read from the bytes of the footer, in which no text of an event comes after the file's own words: it takes 20 µs,
+    and no pyarrow.
+    """
+    footer = _footer_of(path)
+    place = footer.rfind(_SAID) + len(_SAID)
+    length = footer[place] if len(_SAID) <= place < len(footer) else 0
+    told = footer[place + 1 : place + 1 + length]
+    if not (told.isdigit() and len(told) == length):
+        raise StoreDamaged(f"{path} does not say what it covers")
+    return int(told)
+
+
+def _footer_of(path: Path) -> bytes:
+    """The bytes of a footer."""
+    fd = durable.reading(path)
     try:
-        return int((_footer(path).metadata or {})[_COVERS])
-    except (KeyError, ValueError) as error:
-        raise StoreDamaged(f"{path} does not say what it covers") from error
+        size = os.fstat(fd).st_size
+        end = os.pread(fd, _END, max(0, size - _END))
+        length = int.from_bytes(end[:4], "little")
+        if end[4:] != _MAGIC or length > size - _END:
+            raise StoreDamaged(f"{path} is no Parquet file: it has no footer")
+        return os.pread(fd, length, size - _END - length)
+    finally:
+        os.close(fd)
 
 
 def rows(path: Path) -> int:
