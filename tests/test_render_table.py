@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from evlog.query.result import Column
-from evlog.render import write
+from evlog.render import outline, piped, table, triangle, write
 from evlog.render.chart import bar, sparkline
 from evlog.render.fit import fitted
 from evlog.render.footer import packed
@@ -47,6 +47,25 @@ def test_in_a_pipe_every_row_is_one_line_and_nothing_is_cut(result):
     ]
     assert all(str(cell) in "\n".join(lines) for cell in words if cell is not None)
     assert "…" not in "".join(lines) or any("…" in str(row) for row in result.rows)
+
+
+def piped_as_rich_sets_it(result, style):
+    """How many tables rich had to set, since it alone knows how wide their signs are."""
+    shown = triangle.pooled(outline.seen(result))
+    told = piped.text(shown, style) if shown.columns and triangle.heated(shown) is None else None
+    assert told is None or told == table._set(shown, style)
+    return told is None
+
+
+@given(results(), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_a_pipe_gets_to_the_byte_what_rich_would_set(result, ascii_only):
+    piped_as_rich_sets_it(result, Style(ascii_only=ascii_only))
+
+
+def test_a_pipe_gets_the_samples_without_rich():
+    left = [name for name, result in SAMPLES.items() if piped_as_rich_sets_it(result, Style())]
+    assert not {"dau", "active", "funnel", "dropoff", "empty"} & set(left), left
 
 
 def test_a_pipe_gets_no_colour_and_no_trailing_blanks():

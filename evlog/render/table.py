@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-from datetime import date
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from evlog.render import chart, fit, footer, heat, triangle
-from evlog.render.lanes import lanes, shown
+from evlog.render import fit, outline, piped, triangle
+from evlog.render.lanes import lanes
 from evlog.render.style import NARROWEST
 
 if TYPE_CHECKING:
@@ -25,14 +22,21 @@ if TYPE_CHECKING:
     from evlog.render.style import Glyphs, Style
 
 _ENDLESS = 1_000_000  # the width of a pipe
-_SPARK_LEAST = 8
-_SERIES = 8  # a bar for each row says more than a sparkline of so few days
 
 
 def text(result: Result, style: Style) -> str:
     """Return the table, its sparklines, its summary and its definition, each line ending in a newline."""
+    result = triangle.pooled(outline.seen(result))
+    if style.width is None and not style.colour and result.columns and triangle.heated(result) is None:
+        told = piped.text(result, style)
+        if told is not None:
+            return told
+    return _set(result, style)
+
+
+def _set(result: Result, style: Style) -> str:
+    """Return the same as rich sets it."""
     console = _console(style)
-    result = triangle.pooled(_seen(result))
     parts = [_body(result, style), *_sparklines(result, style), *_footer(result, style)]
     for part in parts:
         console.print(
@@ -46,15 +50,6 @@ def text(result: Result, style: Style) -> str:
 def chunks(result: Result, style: Style) -> Iterator[bytes]:
     """Yield the table in the encoding of its terminal; what that cannot carry is written out."""
     yield text(result, style).encode(style.encoding, "backslashreplace")
-
-
-def _seen(result: Result) -> Result:
-    """Return the result without the columns that stand aside."""
-    kept = [i for i, column in enumerate(result.columns) if not column.aside]
-    if len(kept) == len(result.columns):
-        return result
-    rows = tuple(tuple(row[i] for i in kept) for row in result.rows)
-    return replace(result, columns=tuple(result.columns[i] for i in kept), rows=rows)
 
 
 def _console(style: Style) -> Console:
@@ -75,7 +70,7 @@ def _body(result: Result, style: Style) -> RenderableType:
     from rich.cells import cell_len
 
     long, short = lanes(result, style.glyphs), lanes(result, style.glyphs, short=True)
-    barred = _barred(result)
+    barred = outline.barred(result)
     if triangle.heated(result) is not None:
         return _triangle(result, triangle.opened(result, style.glyphs), style)
     if style.width is None:
@@ -87,24 +82,13 @@ def _body(result: Result, style: Style) -> RenderableType:
     return _table(result, short if layout.short else long, layout, style.glyphs)
 
 
-def _barred(result: Result) -> str | None:
-    """Return the column with bars: the only one that may, or the first where no sparklines can stand."""
-    names = [column.name for column in result.columns if column.bar]
-    return None if not names or not result.rows or (len(names) > 1 and _is_series(result)) else names[0]
-
-
-def _is_series(result: Result) -> bool:
-    dated = bool(result.rows) and isinstance(result.rows[0][0], date)
-    return dated and len(result.rows) >= _SERIES
-
-
-def _table(result: Result, seen: Sequence[Lane], layout: Layout, glyphs: Glyphs) -> Table:
+def _table(result: Result, found: Sequence[Lane], layout: Layout, glyphs: Glyphs) -> Table:
     from rich.cells import cell_len
 
     table = _frame(layout, glyphs)
-    barred = _barred(result) if layout.bar else None
+    barred = outline.barred(result) if layout.bar else None
     columns: list[list[Text]] = []
-    for lane, width in zip(seen, layout.widths, strict=True):
+    for lane, width in zip(found, layout.widths, strict=True):
         header = _plain(fit.broken(lane.header, width, cell_len))
         table.add_column(header, justify="right" if lane.right else "left", width=width, overflow="fold")
         columns.append([_cell(lane, row, result, glyphs) for row in range(len(lane.cells))])
@@ -124,6 +108,8 @@ def _triangle(result: Result, seen: Sequence[Lane], style: Style) -> RenderableT
     found = triangle.layout(seen, width=None if style.width is None else max(style.width, NARROWEST), measure=cell_len)
     if found is None:
         return _records(result, seen, max(style.width or 0, NARROWEST), style.glyphs)
+    from evlog.render import heat
+
     kept = seen[: len(found.widths)]
     table = _frame(found, style.glyphs)
     last = len(result.rows) - 1 if triangle.POOLED in kept[0].cells else None
@@ -147,6 +133,8 @@ def _warm(lane: Lane, row: int, scale: tuple[int, float], result: Result, style:
     """Return a cell; one of a period stands on the colour of its rate, as wide as its column."""
     if not lane.column.heat:
         return _cell(lane, row, result, style.glyphs)
+    from evlog.render import heat
+
     width, most = scale
     look = heat.colours(lane.values[row], most) if style.deep else ""
     return _plain(lane.cells[row].rjust(width), look or ("dim" if lane.values[row] is None else ""))
@@ -173,10 +161,8 @@ def _cell(lane: Lane, row: int, result: Result, glyphs: Glyphs) -> Text:
 
 
 def _bars(lane: Lane, result: Result, width: int, glyphs: Glyphs) -> list[Text]:
-    """Return the bars of a column: rates over one, everything else over its largest."""
-    values = [_height(value) for value in lane.values]
-    top = 1.0 if lane.column.kind == "rate" else max((v for v in values if v is not None), default=0.0)
-    bars = [_plain(chart.bar(value / top if value and top > 0 else None, width, glyphs)) for value in values]
+    """Return the bars of a column, in colour."""
+    bars = [_plain(bar) for bar in outline.bars(lane, width, glyphs)]
     for row, bar in enumerate(bars):
         bar.stylize("yellow" if row in result.marks else "cyan")
     return bars
@@ -184,55 +170,25 @@ def _bars(lane: Lane, result: Result, width: int, glyphs: Glyphs) -> list[Text]:
 
 def _sparklines(result: Result, style: Style) -> list[RenderableType]:
     """Return a line for each column with bars of a dated series that has several of them."""
-    if _barred(result) is not None or not result.rows:
-        return []
-    barred = [lane for lane in lanes(result, style.glyphs) if lane.column.bar]
-    return [_plain(""), _sparks(barred, style)] if barred else []
-
-
-def _sparks(barred: Sequence[Lane], style: Style) -> Table:
-    """Return names, sparklines and what their lowest and highest glyphs stand for; the sparklines give way first."""
     from rich.cells import cell_len
     from rich.table import Table
 
-    spans = [_span(lane, style.glyphs) for lane in barred]
-    taken = max(cell_len(lane.header) for lane in barred) + max(map(cell_len, spans)) + 4
-    room = None if style.width is None else max(_SPARK_LEAST, style.width - taken)
+    found = outline.sparklines(result, lanes(result, style.glyphs), style, cell_len)
+    if not found:
+        return []
     table = Table.grid(padding=(0, 2, 0, 0))
     for look in ("", "cyan", "dim"):
         table.add_column(style=look, overflow="fold")
-    for lane, span in zip(barred, spans, strict=True):
-        drawn = chart.sparkline([_height(value) for value in lane.values], room, style.glyphs)
-        table.add_row(_plain(lane.header), _plain(drawn), _plain(span))
-    return table
-
-
-def _span(lane: Lane, glyphs: Glyphs) -> str:
-    """Return what the lowest and the highest glyph of a sparkline stand for."""
-    known = [value for value in lane.values if _height(value) is not None]
-    return " to ".join(shown(value, lane.column.kind, glyphs) for value in (min(known), max(known))) if known else ""
-
-
-def _height(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    for cells in found:
+        table.add_row(*map(_plain, cells))
+    return [_plain(""), table]
 
 
 def _footer(result: Result, style: Style) -> Iterator[Text]:
-    """Yield what stands below: that there are no rows, the summary, one dim line of definition."""
+    """Yield what stands below."""
     from rich.cells import cell_len
 
-    width = None if style.width is None else max(style.width, NARROWEST)
-    dot = style.glyphs.dot
-    if not result.rows:
-        yield _plain("no rows", "dim")
-    summary = footer.summary(result, style.glyphs)
-    definition = footer.definition(result, style.glyphs)
-    if summary or definition:
-        yield _plain("")
-    for segments in summary:
-        yield from map(_plain, footer.packed(segments, width, dot, measure=cell_len))
-    for line in footer.packed(definition, width, dot, measure=cell_len):
-        yield _plain(line, "dim")
+    return (_plain(line, look) for line, look in outline.below(result, style, cell_len))
 
 
 def _records(result: Result, seen: Sequence[Lane], width: int, glyphs: Glyphs) -> Table:
