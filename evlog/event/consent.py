@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from evlog.event import decode
 from evlog.event.reject import Rejected
 
 if TYPE_CHECKING:
@@ -103,6 +102,8 @@ def _spoken(value: Any, about: str) -> Iterator[tuple[str, bool]]:
 def _object(text: str) -> Any:
     """The object in `text`, or `text` itself where there is none."""
     try:
+        from evlog.event import decode  # msgspec: 5 ms that a plan does not need
+
         return decode.load(text.encode())
     except Rejected:
         return text

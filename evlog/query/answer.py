@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from evlog.query import suppression
+from evlog.query import rolled, suppression
 from evlog.query.result import Column, Result
 from evlog.query.rolled import Told
 from evlog.query.standing import partitions
@@ -173,7 +173,7 @@ def result(
         params=_params(question, options or {}),
         summary=_totals(question, summary or {}, withheld=withheld, shown=len(kept)),
         summary_kinds=dict(kinds or {}),
-        definition=_definition(question, rule, said, userless=userless, withheld=withheld),
+        definition=_definition(question, rule, said, told=told, userless=userless, withheld=withheld),
         events_read=events,
         source=told.source,
         complete=question.window.complete if complete is None else complete,
@@ -257,19 +257,20 @@ def _plain(value: Any) -> Any:
 
 
 def _definition(
-    question: Question, rule: str, more: Mapping[str, Any], *, userless: int, withheld: int
+    question: Question, rule: str, more: Mapping[str, Any], *, told: Told, userless: int, withheld: int
 ) -> dict[str, Any]:
     window = question.window
+    linked = question.identity.count if told.linked is None else told.linked
     return {
         "zone": window.tz,
         "window": f"{window.first} to {window.last}",
         "rule": rule,
         **more,
         "as_of": window.as_of,
-        "newest_event": question.newest(),
+        "newest_event": rolled.newest(question),
         "quarantined": question.scope.quarantined,
         "events_without_user": userless,
-        **({"linked": question.identity.count} if question.identity.count else {}),
+        **({"linked": linked} if linked else {}),
         **({"withheld": withheld} if question.scope.min_users else {}),
     }
 

@@ -165,6 +165,11 @@ class Question:
         """Settle who is who for the events of a reach, as if they were read."""
         self.identity.fit(*self._files(reach))
 
+    def files(self, reach: Reach) -> list[Segment | Part]:
+        """The files that may hold events of a reach."""
+        hot, cold = self._files(reach)
+        return [*hot, *cold]
+
     def _files(self, reach: Reach) -> tuple[list[Segment], list[Part]]:
         return (
             view.pruned(self.snapshot.hot, reach.first, reach.last),

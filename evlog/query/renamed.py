@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evlog.query import view
-from evlog.store import linked, rollups, tombstones
+from evlog.store import tombstones
 from evlog.store.layout import SEQ_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
 
-    from evlog.query.ask import Question
+    from evlog.query.ask import Question, Reach
+    from evlog.store.linked import Head
 
 _IS_ALIAS = "event_type IN ('$create_alias', '$identify', 'alias', 'identify', 'user_alias')"
 _NEW = "(seq >= $since OR ts >= $low) AND ts < $high"
@@ -57,10 +58,14 @@ _RESTORED = "restored"  # why a partition changed that may bring links back
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """The partitions on which ids mean another person now; or that it may be any of them."""
+    """The partitions on which ids mean another person now; or that it may be any of them.
+
+    `ties` says that ids were linked which were not, or otherwise; perhaps they occur on no day without a user.
+    """
 
     anywhere: bool = False
     days: frozenset[date] = frozenset()
+    ties: bool = False
 
 
 def news(question: Question) -> News:
@@ -70,13 +75,13 @@ def news(question: Question) -> News:
     days on which its anonymous id occurs without a user, and only where it says something new: that id was nobody's,
     or is several's. A purge may have taken links along.
     """
-    known, until = linked.load(question.store), question.window.until
+    known, until = question.rollups.linked, question.window.until
     if known.until is None or known.batch > question.snapshot.batch:
         return News(anywhere=True)
-    if known.entries and known.purged_before != tombstones.load(question.store).purged_before:
+    if known.ids != 0 and known.purged_before != tombstones.load(question.store).purged_before:
         return News(anywhere=True)
     start = (known.batch + 1) << SEQ_BITS
-    touched = rollups.touched(question.store).values()
+    touched = question.rollups.changes.touched.values()
     if any(line.seq >= start for line in question.said) or any(
         touch.batch > known.batch and touch.why == _RESTORED for touch in touched
     ):
@@ -84,11 +89,39 @@ def news(question: Question) -> News:
     return _said(question, known.batch, low=min(until, known.until), high=max(until, known.until))
 
 
+def count(question: Question, reach: Reach) -> int | None:
+    """How many ids count as another's for the events of a reach, as the rollups know it (see `Identity.count`).
+
+    None where they do not, since something may have been said since, or where it takes a look at events.
+    """
+    rollups, known = question.rollups, question.rollups.linked
+    if known.users is None or known.ids is None or rollups.news != News():
+        return None
+    if any(touch.batch > known.batch for touch in rollups.changes.touched.values()):
+        return None
+    if known.users == known.ids:
+        return known.users
+    days = {file.day for file in question.files(reach)}
+    new = {day for day in days if _is_new(question, known, day)}
+    if known.nobodys is None or new:
+        return None
+    return known.ids if any(first <= day <= last for day in days for first, last in known.nobodys) else known.users
+
+
+def _is_new(question: Question, known: Head, day: date) -> bool:
+    """Whether a partition changed since the links were looked at, or time lets another part of it be seen."""
+    touch, until = question.rollups.changes.of(day), question.window.until
+    if touch is not None and touch.batch > known.batch:
+        return True
+    return known.until is None or (until != known.until and day >= min(until, known.until).date())
+
+
 def _said(question: Question, batch: int, *, low: datetime, high: datetime) -> News:
     """What events say that came in after a commit, or lie between two instants of which one plays now."""
     snapshot, engine = question.snapshot, question.engine
-    changes = rollups.changes(question.store, snapshot)
-    days = {day for day, touch in changes.items() if touch.batch > batch or (low < high and day >= low.date())}
+    changes = question.rollups.changes
+    days = {day for day in changes.days if day <= high.date() and (low < high and day >= low.date())}
+    days |= {day for day in changes.since(batch) if day <= high.date()}
     hot = [file for file in snapshot.hot if file.day in days]
     cold = [file for file in snapshot.cold if file.day in days]
     if not hot and not cold:
@@ -105,7 +138,7 @@ def _said(question: Question, batch: int, *, low: datetime, high: datetime) -> N
     engine.run(_FRESH.format(events=everything), {**parts, **edge})
     if not engine.rows(_ANY_TIE):
         return News()
-    return News(days=_days(question, everything, parts))
+    return News(days=_days(question, everything, parts), ties=True)
 
 
 def _days(question: Question, events: str, files: Mapping[str, object]) -> frozenset[date]:

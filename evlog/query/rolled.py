@@ -11,13 +11,15 @@ all are there. Of purged periods sections tell the rows, events the others, and 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
+from evlog.query import renamed
 from evlog.query import standing as kept
 from evlog.query.ask import Reach
 from evlog.query.standing import Standing
 from evlog.store.rollups import Period
+from evlog.window import local_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +52,8 @@ EVENTS = Standing(
 )
 """The events of a period; how many of them have no user is what every report says beside its numbers."""
 
-_DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
+_DAY, _TICK = timedelta(days=1), timedelta(microseconds=1)
 _USERLESS = "SELECT count(*) FROM seen WHERE userless AND list_contains($days, day)"
 
 
@@ -62,6 +65,7 @@ class Told:
     frozen: date | None = None
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()  # columns and totals that may not be known any more
+    linked: int | None = None  # how many ids count as another's; None: the question knows
 
     @property
     def definition(self) -> dict[str, str]:
@@ -120,6 +124,7 @@ class _Run:
         self.periods = rollups.periods(wanted.unit, window.periods(wanted.unit))
         first = window.widened(wanted.unit).first if wanted.widened else window.first
         whole = [one for one in self.periods if one.first >= first and one.last <= window.last]
+        rollups.want(*wanted.standings, EVENTS)
         self.held = [rollups.held(standing, whole) for standing in wanted.standings]
         self.events = rollups.held(EVENTS, whole)
         self.frozen = {
@@ -138,10 +143,11 @@ class _Run:
         totals = wanted.totals(question)
         if totals is None and not self.gone:
             return None
-        question.fit(Reach(None, None) if wanted.everything else self._reach())
+        linked = settled(question, Reach(None, None) if wanted.everything else self._reach())
         rows = [("", one.first, *self._row(one)) for one in self.periods]
         userless = sum(int(without_user(section)) for section in self.events.sections.values())
-        return Counted(rows, self._or_lost(totals), (0, userless), told=self._said("rollups"))
+        told = replace(self._said("rollups"), linked=linked)
+        return Counted(rows, self._or_lost(totals), (0, userless), told=told)
 
     def patched(self, counted: Callable[[Question], Counted]) -> Counted:
         """The answer from events where they are there, with what sections tell of purged periods."""
@@ -229,6 +235,35 @@ class _Run:
         begins = [standing.reach(one)[0] for standing in self.wanted.standings for one in self.periods[:1]]
         first = None if None in begins else min(begin for begin in begins if begin is not None)
         return Reach(first, self.question.window.last)
+
+
+def settled(question: Question, reach: Reach) -> int | None:
+    """How many ids count as another's for the events of a reach; None where the question had to settle it by events."""
+    found = renamed.count(question, reach)
+    if found is None:
+        question.fit(reach)
+    return found
+
+
+def newest(question: Question) -> datetime | None:
+    """The instant of the newest event there is so far: as the section of its day tells it, else as events do."""
+    until = question.window.until
+    last = max((day for day in question.snapshot.days if day <= (until - _TICK).date()), default=None)
+    found = None if last is None else _newest(question, last)
+    return found or question.newest()
+
+
+def _newest(question: Question, partition: date) -> datetime | None:
+    """The newest event of the newest partition, by the sections of its days; None where they do not tell."""
+    window, rollups = question.window, question.rollups
+    begin = datetime.combine(partition, time())
+    first, last = local_date(begin, window.tz), min(local_date(begin + _DAY - _TICK, window.tz), window.today)
+    held = rollups.held(EVENTS, rollups.periods("day", [first, *([last] if last > first else [])]))
+    if held.frozen or not held.whole:
+        return None
+    rows = (row for section in held.sections.values() for row in kept.table(EVENTS, section).values())
+    newest = max((row["last"] or 0 for row in rows), default=None)
+    return None if newest is None else EPOCH + timedelta(microseconds=int(newest))
 
 
 def users(question: Question) -> int | None:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
-
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -54,6 +52,7 @@ def table(question: Question, wanted: Table, counted: Callable[[Question], Count
     rollups = question.rollups
     if not rollups.asked:
         return counted(question)
+    rollups.want(wanted.standing, EVENTS, *([wanted.beside] if wanted.beside else []))
     for period in _kept_periods(question, wanted.standing):
         found = _whole(question, wanted, period)
         if found is not None:
@@ -101,12 +100,12 @@ def _whole(question: Question, wanted: Table, period: Period) -> Counted | None:
     if any(not held.whole for held in helds) or not (gone or rolled.any_partition(question)):
         return None
     section = helds[0].sections[period.first]
-    question.fit(_reach(wanted.standing, period))
+    linked = rolled.settled(question, _reach(wanted.standing, period))
     rows = [("", *key, *(values[name] for name in wanted.columns)) for key, values in _values(wanted, section).items()]
-    told = Told("rollups")
+    told = Told("rollups", linked=linked)
     if gone:
         notes = rolled.frozen_notes(period.last, earlier=bool(helds[0].earlier))
-        told = Told("rollups", period.last, notes)
+        told = Told("rollups", period.last, notes, linked=linked)
     more = _sum([helds[-1].sections[period.first]], wanted.beside) if wanted.beside else None
     totals: dict[str, Any] = dict(kept.summed(wanted.standing, section))
     return Counted(rows, totals, (0, _userless(wanted, helds[0], helds[1])), told=told, beside=more)
@@ -185,7 +184,7 @@ def _values(wanted: Table, section: Section) -> dict[Row, dict[str, Any]]:
 
 
 def _instant(microseconds: float | None) -> datetime | None:
-    return None if microseconds is None else _EPOCH + timedelta(microseconds=int(microseconds))
+    return None if microseconds is None else rolled.EPOCH + timedelta(microseconds=int(microseconds))
 
 
 def _sum(sections: Iterable[Section], standing: Standing) -> dict[str, Any]:

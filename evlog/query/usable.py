@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from evlog.query import renamed
 from evlog.query.standing import is_plain, partitions
-from evlog.store import rollups, tombstones
-from evlog.store.rollups import Period
+from evlog.store import linked, rollups, tombstones
+from evlog.store.rollups import Changes, Period, Shelf
 from evlog.window import midnight, period_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evlog.query.ask import Question
     from evlog.query.renamed import News
     from evlog.query.standing import Standing
+    from evlog.store.linked import Head
     from evlog.store.rollups import Section
     from evlog.store.tombstones import Tombstones
     from evlog.window import Unit
@@ -53,16 +53,23 @@ class Rollups:
     """The rollups of a store as one question may use them; what is looked up is looked up once."""
 
     question: Question
-    _files: Mapping[str, Path] | None = None
-    _read: dict[str, dict[str, Section]] = field(default_factory=dict)
-    _changes: Mapping[date, int] | None = None
+    _shelf: Shelf | None = None
+    _read: dict[tuple[str, str], Section | None] = field(default_factory=dict)
+    _wanted: frozenset[str] = frozenset()
+    _changes: Changes | None = None
+    _linked: Head | None = None
     _news: News | None = None
+    _held: tuple[date, ...] | None = None
     _stones: Tombstones | None = None
 
     @property
     def asked(self) -> bool:
         """Whether the question is one that rollups can answer."""
         return self.question.with_rollups and is_plain(self.question.scope)
+
+    def want(self, *standings: Standing) -> None:
+        """Read the sections of all of these where one of them is read: a file is then opened once."""
+        self._wanted |= {standing.name for standing in standings}
 
     def gone(self, first: date) -> bool:
         """Whether the partition was purged, as all before it: what came back of it changes no number."""
@@ -98,50 +105,59 @@ class Rollups:
 
     def before_all(self, period: Period) -> bool:
         """Whether a period was over before anything happened, as far as the store ever knew."""
-        days, last = self.question.snapshot.days, partitions(period.first, period.last, period.tz)[1]
-        return bool(days) and last < days[0] and not self.gone(date.min)
+        if self._held is None:
+            self._held = tuple(self.question.snapshot.days)
+        last = partitions(period.first, period.last, period.tz)[1]
+        return bool(self._held) and last < self._held[0] and not self.gone(date.min)
 
     def first_kept(self, standing: Standing, unit: Unit) -> date | None:
         """The first day of the earliest period of the zone that a section tells; None where there is none."""
         for day, target in self._targets(unit) if self.asked else ():
-            if standing.name in self._sections(target):
+            if self._told(target, standing) is not None:
                 return day
         return None
 
     def kept(self, standing: Standing, unit: Unit) -> list[Section]:
         """The sections of every period of the zone, in order."""
-        found = (self._sections(target).get(standing.name) for _, target in self._targets(unit))
+        found = (self._told(target, standing) for _, target in self._targets(unit))
         return [section for section in found if section is not None]
 
     def names(self, period: Period) -> list[str]:
         """The questions of which there is a section of a period."""
-        return sorted(self._sections(period.target))
+        path = self.shelf.path(period.target)
+        with suppress(FileNotFoundError):
+            return sorted(rollups.questions(path)) if path is not None else []
+        return []
 
     def _targets(self, unit: Unit) -> list[tuple[date, str]]:
         """The files of the zone by the first day of their period."""
-        head = Period(unit, date.min, date.min, self.question.window.tz).target.rpartition("/")[0] + "/"
-        named = sorted(name for name in self._known() if name.startswith(head))
-        return [(date.fromisoformat(name.removeprefix(head).removesuffix(rollups.SUFFIX)), name) for name in named]
+        folder = Period(unit, date.min, date.min, self.question.window.tz).target.rpartition("/")[0]
+        named = self.shelf.names(folder)
+        return [(date.fromisoformat(name.rpartition("/")[2].removesuffix(rollups.SUFFIX)), name) for name in named]
 
     def _section(self, standing: Standing, period: Period) -> Section | None:
         if not self.asked or period.grain not in standing.grains:
             return None
-        found = self._sections(period.target).get(standing.name)
+        found = self._told(period.target, standing)
         return found if found is not None and found.batch <= self.question.snapshot.batch else None
 
-    def _known(self) -> Mapping[str, Path]:
-        if self._files is None:
-            self._files = rollups.files(self.question.store)
-        return self._files
+    @property
+    def shelf(self) -> Shelf:
+        """Where the files of rollups lie just now."""
+        if self._shelf is None:
+            self._shelf = Shelf(self.question.store)
+        return self._shelf
 
-    def _sections(self, target: str) -> dict[str, Section]:
-        """The sections of a file; none where it is not there (any more)."""
-        if target not in self._read:
-            self._read[target] = {}
-            if target in self._known():
-                with suppress(FileNotFoundError):  # replaced or removed under our eyes
-                    self._read[target] = rollups.read(self._known()[target])[1]
-        return self._read[target]
+    def _told(self, target: str, standing: Standing) -> Section | None:
+        """The section of a file; None where there is none, or the file is not there (any more)."""
+        name = standing.name
+        if (target, name) not in self._read:
+            path, names = self.shelf.path(target), self._wanted | {name}
+            self._read |= dict.fromkeys((target, one) for one in names)
+            if path is not None:
+                with suppress(FileNotFoundError):  # there is none, or it was replaced or removed under our eyes
+                    self._read |= {(target, one): found for one, found in rollups.sections(path, names).items()}
+        return self._read[target, name]
 
     def _stale(self, standing: Standing, found: Mapping[Period, Section], definition: str) -> set[date]:
         """Those of the periods whose section may not stand for events."""
@@ -160,22 +176,40 @@ class Rollups:
         end = midnight(standing.reach(period)[1] + _DAY, window.tz)
         return end <= window.as_of and end <= section.computed_at
 
+    @property
+    def changes(self) -> Changes:
+        """The last change of each partition."""
+        if self._changes is None:
+            self._changes = Changes(self.question.store, self.question.snapshot)
+        return self._changes
+
     def _changed(self, standing: Standing, period: Period, batch: int) -> bool:
         """Whether a partition in reach changed after a commit."""
-        if self._changes is None:
-            found = rollups.changes(self.question.store, self.question.snapshot)
-            self._changes = {day: touch.batch for day, touch in found.items()}
-        return _any_in(self._changes, standing, period, batch)
+        return any(touch.batch > batch for day in self._in_reach(standing, period) if (touch := self.changes.of(day)))
+
+    def _in_reach(self, standing: Standing, period: Period) -> Iterator[date]:
+        """The partitions that the numbers of a period depend on; some of them may hold nothing."""
+        begin, end = standing.reach(period)
+        first, last = partitions(begin or period.first, end, period.tz)
+        if begin is None:
+            return (day for day in self.changes.days if day <= last)
+        return (first + timedelta(days=n) for n in range((last - first).days + 1))
+
+    @property
+    def linked(self) -> Head:
+        """What the rollups know of links as a whole."""
+        if self._linked is None:
+            self._linked = linked.head(self.question.store)
+        return self._linked
+
+    @property
+    def news(self) -> News:
+        """What is to be known of links beyond that."""
+        if self._news is None:
+            self._news = renamed.news(self.question)
+        return self._news
 
     def _renamed(self, standing: Standing, period: Period) -> bool:
         """Whether ids came to mean another person on a day in reach, without the rollups knowing."""
-        if self._news is None:
-            self._news = renamed.news(self.question)
-        return self._news.anywhere or _any_in(dict.fromkeys(self._news.days, 0), standing, period, -1)
-
-
-def _any_in(changes: Mapping[date, int], standing: Standing, period: Period, batch: int) -> bool:
-    """Whether any partition that the numbers of a period depend on has a change after a commit."""
-    begin, end = standing.reach(period)
-    first, last = partitions(begin or period.first, end, period.tz)
-    return any(at > batch and day <= last and (begin is None or day >= first) for day, at in changes.items())
+        days = self.news.days
+        return self.news.anywhere or (bool(days) and any(day in days for day in self._in_reach(standing, period)))

@@ -6,7 +6,7 @@ linked to whom, as keyed hashes; of ids where this differs now, the days on whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -32,6 +32,13 @@ SELECT 1
 FROM   events
 WHERE  (user_id IS NOT NULL AND anonymous_id IS NOT NULL) OR list_contains($aliases, event_type)
 LIMIT  1
+"""
+_NOBODYS = """
+WITH events AS NOT MATERIALIZED ({events})
+SELECT   DISTINCT date
+FROM     events
+WHERE    user_id IS NULL AND anonymous_id IS NOT NULL AND ts < $until
+ORDER BY date
 """
 _LINKED = "SELECT anonymous, id, person FROM linked ORDER BY anonymous, id"
 _IDS = """
@@ -73,16 +80,17 @@ def looked(counter: Counter, changes: Mapping[date, Touch], *, any_made: bool) -
     seen, until = counter.seen, counter.scope.window.until
     stones = tombstones.load(counter.store)
     known = linked.load(counter.store)
-    kept = Linked(seen.batch, until, stones.purged_before, known.entries)
+    nobodys = _nobodys(counter, known, changes)
+    kept = Linked(seen.batch, until, stones.purged_before, known.entries, nobodys)
     if not _may_differ(counter, known, changes, purged_before=stones.purged_before):
-        return Who(kept)
+        return Who(kept, news=known.nobodys is None)  # what an older evlog kept does not say it
     counter.identity.whole()
     now = {
         linked.entry(ANONYMOUS if nobody else USER, stones.subject(one), stones.subject(person)): (nobody, one)
         for nobody, one, person in counter.engine.rows(_LINKED)
     }
     entries = frozenset(now)
-    kept = Linked(seen.batch, until, stones.purged_before, entries)
+    kept = replace(kept, entries=entries)
     ids = {now[new] for new in entries - known.entries} | _gone(counter, known.entries - entries, entries, stones)
     days = frozenset(_days(counter, ids)) if ids and any_made else frozenset()
     if known.batch >= 0:
@@ -98,13 +106,29 @@ def _may_differ(counter: Counter, known: Linked, changes: Mapping[date, Touch], 
         return True
     if any(touch.batch > known.batch and touch.why != "events" for touch in changes.values()):
         return True
-    until = counter.scope.window.until
-    days = {day for day, touch in changes.items() if touch.batch > known.batch}
-    if until != known.until:
-        edge = min(until, known.until).date()
-        days |= {day for day in changes if day >= edge}
+    days = _news(counter, known, changes)
     events, params = _of(counter, days)
     return bool(days) and bool(counter.engine.rows(_CLAIMS.format(events=events), {**params, "aliases": list(ALIASES)}))
+
+
+def _news(counter: Counter, known: Linked, changes: Mapping[date, Touch]) -> set[date]:
+    """The partitions that changed since, or of which time lets another part be seen now."""
+    days = {day for day, touch in changes.items() if touch.batch > known.batch}
+    until = counter.scope.window.until
+    if known.until is not None and until != known.until:
+        edge = min(until, known.until).date()
+        days |= {day for day in changes if day >= edge}
+    return days
+
+
+def _nobodys(counter: Counter, known: Linked, changes: Mapping[date, Touch]) -> frozenset[date]:
+    """The partitions with events of an anonymous id without a user; only what is new is looked at."""
+    held = set(counter.seen.days)
+    new = held if known.nobodys is None else held & _news(counter, known, changes)
+    events, params = _of(counter, new)
+    until = counter.scope.window.until
+    found = counter.engine.rows(_NOBODYS.format(events=events), {**params, "until": until}) if new else []
+    return frozenset((known.nobodys or frozenset()) & (held - new)) | {day for (day,) in found}
 
 
 def _of(counter: Counter, days: Collection[date] | None = None) -> tuple[str, dict[str, object]]:

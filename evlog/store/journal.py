@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -92,6 +91,8 @@ def staging(store: Store) -> Iterator[Staging]:
 
     Unless a commit that names it could not be applied to its end: then recovery needs the files.
     """
+    import uuid
+
     staged = Staging(store, store.staging / uuid.uuid4().hex)
     fd = None
     try:
@@ -187,6 +188,22 @@ def replaced_since(store: Store, batch: int) -> bool:
     """Whether a commit after `batch` did more than add events: then a look at the folders may have seen half of it."""
     newer = [name for name in durable.files(store.journal, "") if _number(name) > batch]
     return len(newer) >= _KEPT or any(_replaces(store, name) for name in newer)
+
+
+def since(store: Store, batch: int) -> list[Record] | None:
+    """The commits after `batch`, in order; None where some of them are known no more."""
+    names = [name for name in durable.files(store.journal, "") if _number(name)]
+    if min(map(_number, names), default=0) > batch:
+        return None
+    found: list[Record] = []
+    for name in names:
+        if _number(name) > batch:
+            path = store.journal / name
+            try:
+                found.append(_read(path if durable.is_there(path) else path.with_suffix(".done")))
+            except FileNotFoundError:  # trimmed meanwhile
+                return None
+    return found
 
 
 def _replaces(store: Store, name: str) -> bool:

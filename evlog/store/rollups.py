@@ -10,16 +10,17 @@ what came in the names of segments and parts tell.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
 from evlog.errors import StoreDamaged
 from evlog.store import durable, journal, parts
+from evlog.store.layout import day_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from evlog.store.layout import Store
@@ -33,6 +34,8 @@ Grain = Literal["hour", "day", "week", "month"]
 """How long a period is. The hours of a day stand in one file."""
 
 _AT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_HEAD = b'{"question":'
+_AWAY = "remove it and run: evlog rollup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def read(path: Path) -> tuple[Period, dict[str, Section]]:
     try:
         return _read(durable.read(path))
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise StoreDamaged(f"{path} is no rollup", hint="remove it and run: evlog rollup") from error
+        raise StoreDamaged(f"{path} is no rollup", hint=_AWAY) from error
 
 
 def _read(raw: bytes) -> tuple[Period, dict[str, Section]]:
@@ -140,8 +143,66 @@ def _read(raw: bytes) -> tuple[Period, dict[str, Section]]:
 
 
 def _section(head: dict[str, Any], records: list[Record]) -> Section:
-    at = datetime.strptime(head["computed_at"], _AT)  # noqa: DTZ007 - naive UTC throughout
-    return Section(head["question"], head["definition"], head["batch"], at, tuple(records), head["late"])
+    at = datetime.fromisoformat(head["computed_at"])
+    if at.tzinfo is not UTC:
+        raise ValueError("its instant is not UTC")
+    plain = at.replace(tzinfo=None)  # naive UTC throughout
+    return Section(head["question"], head["definition"], head["batch"], plain, tuple(records), head["late"])
+
+
+def sections(path: Path, questions: Collection[str]) -> dict[str, Section]:
+    """Those sections of a file that answer these questions, by their names; the others are passed over unread."""
+    try:
+        return _wanted(durable.read(path), questions)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise StoreDamaged(f"{path} is no rollup", hint=_AWAY) from error
+
+
+def questions(path: Path) -> list[str]:
+    """The names of the questions that a file answers, in its order."""
+    try:
+        heads = (line for line in durable.read(path).splitlines() if line.startswith(_HEAD))
+        return [str(orjson.loads(head)["question"]) for head in heads]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreDamaged(f"{path} is no rollup", hint=_AWAY) from error
+
+
+def _wanted(raw: bytes, questions: Collection[str]) -> dict[str, Section]:
+    if not (raw.startswith(_HEAD) and raw.endswith(b"\n")):
+        raise ValueError("it does not begin and end as a rollup does")
+    found: dict[str, Section] = {}
+    for name in questions:
+        head = _HEAD + orjson.dumps(name) + b","
+        begin = 0 if raw.startswith(head) else raw.find(b"\n" + head) + 1
+        if begin or raw.startswith(head):
+            end = raw.find(b"\n" + _HEAD, begin)
+            found |= _read(raw[begin : len(raw) if end < 0 else end])[1]
+    return found
+
+
+class Shelf:
+    """The rollup files of a store by their final names: as a commit that is not wholly applied leaves them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._moved: dict[str, Path] = {}
+        self._gone: set[str] = set()
+        for record in journal.unapplied(store):
+            self._gone.update(record.unlinks)
+            for source, target in record.renames:
+                if target.endswith(SUFFIX) and durable.is_there(store.root / source):
+                    self._moved[target] = store.root / source
+
+    def path(self, target: str) -> Path | None:
+        """Where the bytes of a file lie just now, if it is there at all; None if it goes."""
+        here = None if target in self._gone else self._store.root / target
+        return self._moved.get(target, here)
+
+    def names(self, folder: str) -> list[str]:
+        """The files of a folder (`rollups/ZONE/GRAIN`), in order."""
+        listed = (f"{folder}/{name}" for name in durable.files(self._store.root / folder, SUFFIX))
+        moved = (name for name in self._moved if name.rpartition("/")[0] == folder)
+        return sorted({*(name for name in listed if name not in self._gone), *moved})
 
 
 def files(store: Store) -> dict[str, Path]:
@@ -175,7 +236,7 @@ def touched(store: Store) -> dict[date, Touch]:
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreDamaged(f"{path} cannot be read", hint="remove it and run: evlog rollup") from error
+        raise StoreDamaged(f"{path} cannot be read", hint=_AWAY) from error
 
 
 def touching(store: Store, days: Iterable[date], *, why: str) -> bytes:
@@ -188,11 +249,55 @@ def touching(store: Store, days: Iterable[date], *, why: str) -> bytes:
 
 def changes(store: Store, seen: Snapshot) -> Mapping[date, Touch]:
     """The last change of every partition of a snapshot: the newest commit that brought or took events, and why."""
-    found = {part.day: Touch(parts.covers(part.path), "events") for part in seen.cold}
-    for segment in seen.hot:
-        if segment.name.batch > found.get(segment.day, Touch(-1, "")).batch:
-            found[segment.day] = Touch(segment.name.batch, "events")
-    for day, touch in touched(store).items():
-        if touch.batch > found.get(day, Touch(-1, "")).batch:
-            found[day] = touch
-    return found
+    last = Changes(store, seen)
+    return {day: touch for day in last.days if (touch := last.of(day)) is not None}
+
+
+class Changes:
+    """The last change of each partition of a snapshot: the newest commit that brought or took events, and why.
+
+    What a part covers is read when its day is asked for.
+    """
+
+    def __init__(self, store: Store, seen: Snapshot) -> None:
+        self._store = store
+        self._parts = {part.day: part.path for part in seen.cold}
+        self._known: dict[date, Touch | None] = {}
+        self.touched = touched(store)
+        self._hot: dict[date, int] = {}
+        for segment in seen.hot:
+            self._hot[segment.day] = max(segment.name.batch, self._hot.get(segment.day, -1))
+
+    @property
+    def days(self) -> set[date]:
+        """The partitions that hold events, or of which something else is known."""
+        return {*self._parts, *self._hot, *self.touched}
+
+    def since(self, batch: int) -> set[date]:
+        """The partitions that changed after a commit."""
+        days = {*self._hot, *self.touched, *self._replaced(batch)}
+        return {day for day in days if (touch := self.of(day)) is not None and touch.batch > batch}
+
+    def _replaced(self, batch: int) -> set[date]:
+        """The partitions whose part may be newer: those of which commits since speak, or all if some are forgotten."""
+        records = journal.since(self._store, batch)
+        if records is None:
+            return set(self._parts)
+        named = (
+            target.split("/") for record in records for _, target in record.renames if target.startswith("parquet/")
+        )
+        return {day for _, folder, *_ in named if (day := day_of(folder)) in self._parts}
+
+    def of(self, day: date) -> Touch | None:
+        """The last change of a partition; None where there is none."""
+        if day not in self._known:
+            self._known[day] = self._last(day)
+        return self._known[day]
+
+    def _last(self, day: date) -> Touch | None:
+        covered = parts.covers(self._parts[day]) if day in self._parts else -1
+        events = max(covered, self._hot.get(day, -1))
+        touch = self.touched.get(day)
+        if touch is not None and touch.batch > events:
+            return touch
+        return Touch(events, "events") if events >= 0 else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from evlog.errors import EvlogError, StoreDamaged
@@ -18,7 +19,6 @@ from evlog.store.layout import FIRSTS, PART, day_of, segment_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import date
-    from pathlib import Path
 
     from evlog.store.layout import SegmentName, Store
 
@@ -190,13 +190,20 @@ def _listed(store: Store) -> Iterator[Segment]:
 def _parts(store: Store, pending: dict[str, str], gone: set[Path]) -> Iterator[Part]:
     """The part of each partition: the committed one, even where its rename is still to come."""
     parquet = store.root / "parquet"
-    names = {day_of(name) for name in durable.folders(parquet, "date=")}
+    names = {day: name for name in durable.folders(parquet, "date=") if (day := day_of(name)) is not None}
     staged = {
         day_of(target.split("/")[1]): store.root / source
         for target, source in pending.items()
         if target.startswith("parquet/") and target.endswith(f"/{PART}")
     }
-    for day in sorted(day for day in names | set(staged) if day is not None):
+    if not (staged or gone):  # nearly always; ten years of partitions are looked at one by one here
+        for day, name in sorted(names.items()):
+            place = f"{parquet}/{name}/{PART}"
+            stamp = _stamp(place)
+            if stamp is not None:
+                yield Part(day, Path(place), stamp)
+        return
+    for day in sorted(day for day in {*names, *staged} if day is not None):
         for path in (staged.get(day), store.part(day)):
             stamp = _stamp(path) if path is not None and path not in gone else None
             if path is not None and stamp is not None:
@@ -204,7 +211,7 @@ def _parts(store: Store, pending: dict[str, str], gone: set[Path]) -> Iterator[P
                 break
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: Path | str) -> Stamp | None:
     try:
         found = os.lstat(path)
     except FileNotFoundError:
