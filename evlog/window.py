@@ -45,10 +45,10 @@ def limit(text: str) -> timedelta | None:
 
 def zone(name: str) -> tzinfo:
     """The time zone of that name; UTC needs no zone database."""
-    from zoneinfo import ZoneInfo
-
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo
+
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):

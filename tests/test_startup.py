@@ -80,3 +80,52 @@ def test_a_report_imports_neither_pyarrow_nor_numpy(tmp_path, compacted):
     found = modules_after(["report", "dau", "--data", "s", "--as-of", "latest"], cwd=tmp_path)
     assert "duckdb" in found
     assert not {"pyarrow", "numpy", "pydantic", "msgspec", "dateutil"} & found
+
+
+ENGINES = {"duckdb", "pyarrow", "numpy", "msgspec", "pydantic", "dateutil", "importlib.metadata"}
+PARSERS = {"typer", "rich"}
+SERIES = (["dau"], ["wau"], ["mau"], ["active"])
+TABLES = (["events"], ["usage"], ["targets"], ["errors"])
+"""Reports that rollups answer: of any range, and of one that is a kept period."""
+
+
+@pytest.fixture(scope="module")
+def rolled(tmp_path_factory):
+    """Four days in Parquet, counted when they were over."""
+    folder = tmp_path_factory.mktemp("rolled")
+    modules_after(["ingest", "--data", "s"], cwd=folder, input="".join(EVENT % (n, n) for n in range(1, 5)))
+    modules_after(["compact", "--data", "s"], cwd=folder)
+    modules_after(["rollup", "--data", "s", "--as-of", "2026-03-09"], cwd=folder)
+    return folder
+
+
+def modules_of(folder, said, *more):
+    asked = ["report", *said, "--data", "s", "--as-of", "2026-03-04", *more, "--output", "out.json"]
+    found = modules_after(asked, cwd=folder)
+    return found, (folder / "out.json").read_text()
+
+
+def test_a_report_from_rollups_opens_no_engine_and_needs_no_typer(rolled):
+    found, told = modules_of(rolled, ["dau"], "--days", "7", "--format", "json")
+    assert '"source":"rollups"' in told
+    assert not (ENGINES | PARSERS) & found
+    found, told = modules_of(rolled, ["dau"], "--days", "7", "--where", "event_type = open", "--format", "json")
+    assert '"source":"events"' in told
+    assert "duckdb" in found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("format_", ["table", "csv", "ndjson", "markdown"])
+def test_whichever_way_it_is_printed(rolled, format_):
+    found, told = modules_of(rolled, ["dau"], "--days", "7", "--format", format_)
+    assert "2026-03-04" in told
+    assert not (ENGINES | PARSERS) & found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("said", [*SERIES, *TABLES])
+def test_so_does_every_report_that_rollups_answer(rolled, said):
+    days = "7" if said in SERIES else "1"
+    found, told = modules_of(rolled, said, "--days", days, "--format", "json")
+    assert '"source":"rollups"' in told
+    assert not (ENGINES | PARSERS) & found

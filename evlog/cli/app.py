@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,7 +10,9 @@ import typer
 from typer.core import TyperGroup
 
 from evlog import __version__
-from evlog.cli.command import built, everywhere, flag, signed, take, write_options
+from evlog.cli.command import built, signed, write_options
+from evlog.cli.faults import Misread
+from evlog.cli.option import everywhere, flag, take
 from evlog.cli.table import COMMANDS, Entry
 from evlog.errors import UsageError
 
@@ -17,6 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from typer._click import Command, Context, HelpFormatter
+
+    from evlog.cli.call import Call
+
+_PARSER_FAULT: type[Exception] = typer.BadParameter.__mro__[2]
+"""What typer raises for a call it cannot read; its name lives in a private module (0.20: in click)."""
 
 _HELP = """Product analytics without a service: append-only event logs in, exact answers out.
 
@@ -75,6 +83,21 @@ def loaded(name: str, entry: Entry) -> Command:
     module, _, attribute = entry.target.partition(":")
     function = getattr(import_module(f"evlog.cli.{module}"), attribute)
     return cast("Command", function(name)) if entry.makes else built(name, function)
+
+
+def read(words: list[str], call: Call) -> int:
+    """Do what `words` ask, as typer reads them; the exit code. Misread where it cannot."""
+    tree = root()
+    if "_EVLOG_COMPLETE" in os.environ:
+        tree.main(words, prog_name="evlog")
+    try:
+        with tree.make_context("evlog", words, obj=call) as context:
+            code: Any = tree.invoke(context)
+    except typer.Exit as left:
+        code = left.exit_code
+    except _PARSER_FAULT as error:
+        raise Misread(error) from error
+    return int(code or 0)
 
 
 def root() -> Group:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evlog.cli.command import flag, option, repeated
+from evlog.cli.option import flag, option, repeated
 from evlog.errors import UsageError
 
 if TYPE_CHECKING:

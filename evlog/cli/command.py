@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand
 
-from evlog.cli.specs import NAMES
+from evlog.cli.option import Said, everywhere, is_everywhere, own_parameters, setting, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from typer._click import Context, HelpFormatter
 
@@ -33,7 +33,6 @@ EXITS: dict[int, str] = {
     4: "the store is locked",
     130: "interrupted",
 }
-_GLOBAL, _SETTING = "global__", "setting__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +102,7 @@ def write_options(params: Iterable[Any], ctx: Context, formatter: HelpFormatter)
 def _section(param: Any) -> str:
     if param.param_type_name == "argument":
         return "Arguments"
-    everywhere = param.name.startswith(_GLOBAL) or param.name in {"help", f"{_SETTING}data"}
-    return "Everywhere" if everywhere else "Options"
+    return "Everywhere" if param.name == "help" or is_everywhere(param.name) else "Options"
 
 
 def built(name: str, function: Callable[..., int | None]) -> TyperCommand:
@@ -138,74 +136,17 @@ def built_from(
 def signed(run: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> Callable[..., Any]:
     """`run` with `ctx` and `parameters` for its signature: that is where typer reads options from."""
     context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-    signature = inspect.Signature([context, *parameters])
+    signature = inspect.Signature([context, *map(_for_typer, parameters)])
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     return run
 
 
-def own_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of a command's function after the first (the call), with their annotations resolved."""
-    hints = resolved_hints(function)
-    parameters = list(inspect.signature(function).parameters.values())[1:]
-    named = [p for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    return [p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY) for p in named]
-
-
-def resolved_hints(function: Callable[..., Any]) -> Mapping[str, Any]:
-    """The annotations of `function`; a name that is imported for the type checker only counts as Any."""
-    names = dict(function.__globals__)
-    while True:
-        try:
-            return get_type_hints(function, names, include_extras=True)
-        except NameError as error:
-            names[str(error.name)] = Any
-
-
-def option(name: str, annotation: Any, default: Any, *flags: str, **more: Any) -> inspect.Parameter:
-    """A keyword parameter that typer reads as the option `flags`."""
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(
-        name, kind, default=default, annotation=Annotated[annotation, typer.Option(*flags, **more)]
-    )
-
-
-def flag(name: str, word: str, help_: str) -> inspect.Parameter:
-    """A keyword that is true when `word` is said."""
-    return option(name, bool, False, word, help=help_)
-
-
-def repeated(name: str, word: str, metavar: str, help_: str) -> inspect.Parameter:
-    """A keyword that gathers what `word` is given, however often."""
-    return option(name, list[str], [], word, metavar=metavar, help=help_, show_default=False)
-
-
-def everywhere() -> list[inspect.Parameter]:
-    """The options that every command takes, before its name as after it."""
-    return [
-        setting("data"),
-        option(f"{_GLOBAL}config", str | None, None, "--config", metavar="FILE", help="The settings file."),
-        flag(f"{_GLOBAL}no_color", "--no-color", "No colour."),
-        flag(f"{_GLOBAL}quiet", "--quiet", "No notes, no progress."),
-        flag(f"{_GLOBAL}debug", "--debug", "Show where an error comes from."),
-    ]
-
-
-def setting(name: str) -> inspect.Parameter:
-    """A setting as a flag."""
-    spec = NAMES[name]
-    annotation = list[str] | None if spec.kind.many else str | None
-    says = f"{spec.help}  [default: {spec.default}]" if spec.default not in {None, ()} else spec.help
-    return option(_SETTING + name, annotation, None, spec.option, metavar=spec.kind.metavar, help=says)
-
-
-def take(call: Call, given: dict[str, Any]) -> None:
-    """Move what belongs to the call out of `given`; what was said last, counts."""
-    for name in [name for name in given if name.startswith((_GLOBAL, _SETTING))]:
-        value = given.pop(name)
-        if value is None or value is False or value == []:  # a group before the command may have said it
-            continue
-        if name.startswith(_SETTING):
-            call.flags[name.removeprefix(_SETTING)] = value
-        else:
-            setattr(call, name.removeprefix(_GLOBAL), value)
+def _for_typer(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The parameter as typer wants it: with its own word for what was said of it."""
+    kind, *more = get_args(parameter.annotation) if get_origin(parameter.annotation) is Annotated else (None,)
+    if not (more and isinstance(more[0], Said)):
+        return parameter
+    said = more[0]
+    meant = typer.Option(*said.words, **said.more) if said.words else typer.Argument(**said.more)
+    return parameter.replace(annotation=Annotated[kind, meant])

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evlog.errors import EvlogError
+from evlog.errors import EvlogError, UsageError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from evlog.cli.call import Call
 
 _INTERRUPTED = 130
-_USAGE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +34,35 @@ def fault(error: BaseException, call: Call) -> Fault:
         return Fault(f"interrupted; {kept}", code=_INTERRUPTED)
     if isinstance(error, MemoryError):
         return Fault("out of memory", "ask for fewer days, or give evlog more memory")
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return Fault(f"{where}{error.strerror or error}")
-    return _of_the_parser(error)
+    assert isinstance(error, OSError)
+    where = f"{error.filename}: " if error.filename else ""
+    return Fault(f"{where}{error.strerror or error}")
+
+
+class Misread(UsageError):
+    """A call that typer cannot read; its own sentences, cut to ours."""
+
+    def __init__(self, error: Any) -> None:
+        said = _of_the_parser(error)
+        super().__init__(said.message, hint=said.hint)
 
 
 def _of_the_parser(error: Any) -> Fault:
-    """What to say of a call that typer cannot read; its own sentences, cut to ours."""
+    """What to say of what typer says."""
     ctx = getattr(error, "ctx", None)
     whole = ctx.command_path if ctx else "evlog"
     path = whole.removeprefix("evlog ")  # the line begins with `evlog: ` as it is
     hint = f"see: {whole} --help"
     if wrong := getattr(error, "option_name", None):
         if type(error).__name__ == "NoSuchOption":
-            return Fault(f"{path} has no option {wrong}", _meant(wrong, ctx) or hint, _USAGE)
-        return Fault(f"{wrong} needs a value", hint if ctx else None, _USAGE)
+            return Fault(f"{path} has no option {wrong}", _meant(wrong, ctx) or hint)
+        return Fault(f"{wrong} needs a value", hint if ctx else None)
     param = getattr(error, "param", None)
     if type(error).__name__ == "MissingParameter" and param is not None:
-        return Fault(f"{path}: {_named(param)} is missing", hint, _USAGE)
+        return Fault(f"{path}: {_named(param)} is missing", hint)
     if param is not None:
-        return Fault(f"{path}: {_named(param)}: {_said(error.message)}", hint, _USAGE)
-    return Fault(f"{path}: {_said(error.format_message())}", hint, _USAGE)
+        return Fault(f"{path}: {_named(param)}: {_said(error.message)}", hint)
+    return Fault(f"{path}: {_said(error.format_message())}", hint)
 
 
 def _named(param: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from evlog.cli.command import flag, option, setting
+from evlog.cli.option import flag, option, setting
 from evlog.errors import UsageError
 
 if TYPE_CHECKING:

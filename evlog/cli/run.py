@@ -7,20 +7,14 @@ import os
 import signal
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import typer
-
-from evlog.cli.app import root
 from evlog.cli.call import Call
 from evlog.cli.faults import fault, unforeseen
 from evlog.errors import EvlogError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_PARSER_FAULT: type[Exception] = typer.BadParameter.__mro__[2]
-"""What typer raises for a call it cannot read; its name lives in a private module (0.20: in click)."""
 
 _OURS = 0o077
 """What is made is its owner's alone, and its owner can use it: whatever the umask, and whichever library makes it."""
@@ -42,7 +36,7 @@ def run(words: Sequence[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return 0  # who listened has heard enough
-    except (EvlogError, OSError, MemoryError, KeyboardInterrupt, _PARSER_FAULT) as error:
+    except (EvlogError, OSError, MemoryError, KeyboardInterrupt) as error:
         return _told(error, call)
     finally:
         os.umask(before)
@@ -72,15 +66,13 @@ def _open_streams() -> None:
 
 
 def _answered(words: list[str], call: Call) -> int:
-    tree = root()
-    if "_EVLOG_COMPLETE" in os.environ:
-        tree.main(words, prog_name="evlog")
-    try:
-        with tree.make_context("evlog", words, obj=call) as context:
-            code: Any = tree.invoke(context)
-    except typer.Exit as left:
-        code = left.exit_code
-    return int(code or 0)
+    from evlog.cli.words import answered
+
+    if answered(words, call):
+        return 0
+    from evlog.cli.app import read
+
+    return read(words, call)
 
 
 def _told(error: BaseException, call: Call) -> int:

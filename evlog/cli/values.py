@@ -140,8 +140,10 @@ def zone(value: object) -> str:
 
 def event_zone(value: object) -> str:
     """The name of a time zone, or an offset such as +02:00."""
+    name = text(value)
+    if name == "UTC":
+        return name
     from evlog.event import times
 
-    name = text(value)
     times.zone(name)
     return name

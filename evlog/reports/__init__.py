@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from importlib import import_module
@@ -47,8 +46,11 @@ def names() -> dict[str, str]:
 
 def load(name: str) -> Report:
     """The report of that name."""
-    known = names()
-    if name not in known:
+    path = Path(__file__).parent / f"{name}.py"
+    if not (name.isidentifier() and path.is_file() and _HELP.search(path.read_text("utf-8"))):
+        import difflib
+
+        known = names()
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "list them with: evlog report"
         raise UsageError(f"there is no report {name!r}", hint=hint)

@@ -10,7 +10,8 @@ from typer import Argument, Option
 
 from evlog.cli import clock, consent, leaving, maintaining, printing
 from evlog.cli.app import Group
-from evlog.cli.command import About, command, everywhere, own_parameters, setting, signed, take
+from evlog.cli.command import About, command, signed
+from evlog.cli.option import everywhere, own_parameters, setting, take
 from evlog.cli.progress import progress
 from evlog.cli.table import ARCHIVE
 from evlog.errors import UsageError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from evlog.cli import asking, looks, printing
-from evlog.cli.command import About, built_from, own_parameters, setting
+from evlog.cli.command import About, built_from
+from evlog.cli.option import own_parameters, setting
 from evlog.errors import UsageError
 
 if TYPE_CHECKING:

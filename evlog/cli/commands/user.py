@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument
 
 from evlog.cli import asking, consent, printing
-from evlog.cli.command import About, built_from, command, setting
+from evlog.cli.command import About, built_from, command
+from evlog.cli.option import setting
 from evlog.errors import UsageError
 
 if TYPE_CHECKING:
