@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -13,9 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torture import much
 
-from evlog import window
+from evlog import reports, window
 from evlog.cli.run import run
+from evlog.engine import EngineError
 from evlog.errors import StoreDamaged
+from evlog.query import where
+from evlog.query.ask import ask
+from evlog.query.identity import Identity
 from evlog.query.scope import Pair, Scope
 from evlog.query.standing import Standing
 from evlog.store import layout
@@ -101,7 +106,8 @@ def compared(store, scope, asked=ASKED):
         answer, counted = rollkit.both(store, scope, name, **options)
         one, other = rollkit.same(answer, counted)
         assert one == other, (name, options, answer.source, scope)
-        assert (answer.source, answer.events_read > 0) in {("events", counted.events_read > 0), ("rollups", False)}
+        read = answer.events_read > 0
+        assert (answer.source, read) in {("events", counted.events_read > 0), ("rollups", False), ("both", read)}
         told += answer.source == "rollups"
     return told
 
@@ -125,6 +131,53 @@ def test_rollups_answer_as_events_do_also_after_late_events(tmp_path_factory, da
         compared(store, data.draw(windows(tz, instant)), data.draw(some))
     storekit.ingest(store, data.draw(events(99)), now=datetime(2026, 4, 2))
     compared(store, data.draw(windows(tz, instant)), data.draw(some))
+
+
+RUNNING = [("dau", {}), ("wau", {}), ("mau", {})]
+
+
+@pytest.mark.long
+@settings(max_examples=much(6, 2), deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_days_that_are_not_rolled_up_yet_are_counted_beside_those_that_are(tmp_path_factory, data):
+    tz = data.draw(st.sampled_from(ZONES))
+    store = layout.create(tmp_path_factory.mktemp("store") / "s")
+    storekit.ingest(store, *data.draw(logs()), now=datetime(2026, 4, 1))
+    rollkit.roll(store, scope_of(tz, datetime(2026, 4, 1, 3)))
+    today = [storekit.event(f"t{n}", user=f"u{n}", ts=f"2026-04-0{n}T01:00:00Z", anonymous_id="a2") for n in (1, 2)]
+    storekit.ingest(store, *today[: data.draw(st.integers(0, 2))], now=datetime(2026, 4, 2))
+    scope = scope_of(tz, datetime(2026, 4, 2, 12))
+    for length in (3, 7, 14, 30):
+        last = scope.window.today
+        compared(store, rollkit.scope_of(scope, first=last - (length - 1) * DAY, last=last), RUNNING)
+
+
+def test_of_the_day_that_is_running_its_own_events_are_read_and_the_users_of_the_range(rolled):
+    store, scope = rolled
+    later(store, ts="2026-04-03T01:00:00Z", user="u2", event_type="view")
+    now = rollkit.at(scope, datetime(2026, 4, 3, 12))
+    last = now.window.today
+    for name, _ in RUNNING:
+        assert source(store, now, last - 13 * DAY, last, name) == "both"
+    assert source(store, now, last, last) == "events"  # no day of the range is told
+    assert source(store, now, last - 13 * DAY, last, "active") == "events"
+    storekit.ingest(store, storekit.event("more", ts="2026-03-25T01:00:00Z", user="u2"), now=datetime(2026, 4, 3))
+    assert source(store, now, last - 13 * DAY, last) == "both"  # a late event made another day stale
+    storekit.ingest(store, storekit.event("most", ts="2026-03-26T01:00:00Z", user="u2"), now=datetime(2026, 4, 3))
+    assert source(store, now, last - 13 * DAY, last) == "events"
+
+
+def test_where_nobody_is_linked_no_event_is_asked_who_is_who(rolled, monkeypatch):
+    store, scope = rolled
+    asked = []
+    monkeypatch.setattr(Identity, "fit", lambda *_: asked.append(1))
+    where_view = replace(rollkit.scope_of(scope, first=DAY_1, last=LAST), where=(where.parse("event_type = view"),))
+    ask(store, where_view, reports.load("dau").report, limits=rollkit.ONE_THREAD)
+    assert not asked
+    storekit.here(store.root, "link", "a1", "u1")
+    with suppress(EngineError):  # nobody made the table of links
+        ask(store, where_view, reports.load("dau").report, limits=rollkit.ONE_THREAD)
+    assert asked
 
 
 # -- what may be used, and what not -------------------------------------------------------------------------------------
@@ -198,7 +251,7 @@ def test_every_report_of_a_kept_period_is_told_by_rollups_unless_it_may_still_gr
 def test_the_users_of_a_range_are_told_where_it_is_a_kept_period(rolled):
     ranges = [(DAY_1, DAY_1), (DAY_1, DAY_1 + 6 * DAY), (LAST - 29 * DAY, LAST), (date(2026, 3, 1), LAST)]
     assert [source(*rolled, *one) for one in ranges] == ["rollups"] * 4
-    assert source(*rolled, DAY_1, DAY_2) == "events"
+    assert source(*rolled, DAY_1, DAY_2) == "both"  # its days are told, its users are counted
 
 
 @pytest.mark.long
@@ -460,7 +513,7 @@ def test_a_report_says_on_the_command_line_what_it_was_made_of(tmp_path, monkeyp
     assert dau("--to", f"{DAY_1}") == ("events", 2, [1], 1, "")
     call("rollup", *AS_OF, "--from", f"{DAY_1}")
     assert dau("--to", f"{DAY_1}") == ("rollups", 0, [1], 1, "")
-    assert dau("--to", f"{DAY_2}") == ("events", 4, [1, 2], 2, "")
+    assert dau("--to", f"{DAY_2}") == ("both", 4, [1, 2], 2, "")
     call("purge", "--older-than", "8d", *AS_OF, "--yes")
     source, read, rows, users, err = dau("--to", "2026-03-30")
     assert (source, read, rows, users) == ("rollups", 0, [1, 2, 0, 1, 1, 0, 0, 1], None)

@@ -44,6 +44,7 @@ _LOCAL_DATE = "CAST(timezone($tz, CAST(ts AS TIMESTAMPTZ)) AS DATE)"
 _USER = "coalesce({linked}user_id)"
 _ANYONE = "coalesce({linked}user_id, 'anon:' || anonymous_id)"
 _NO_USER = "coalesce({linked}user_id) IS NULL"
+_LINKS = "links AS NOT MATERIALIZED (SELECT anonymous, id, person AS linked FROM linked),"
 _ALONE = "dated"
 _NOBODYS_LINKED = "dated LEFT JOIN links ON links.id = CASE WHEN user_id IS NULL THEN anonymous_id END"
 _ANYONE_LINKED = """dated LEFT JOIN links ON links.anonymous = (user_id IS NULL)
@@ -68,7 +69,7 @@ WITH events AS NOT MATERIALIZED ({events}),
          SELECT * REPLACE ({date} AS date)
          FROM   events
          WHERE  ts >= $from_instant AND ts < $before_instant),
-     links AS NOT MATERIALIZED (SELECT anonymous, id, person AS linked FROM linked),
+     {links}
      seen AS NOT MATERIALIZED (
          SELECT dated.*,
                 date AS day,
@@ -163,7 +164,12 @@ class Question:
 
     def fit(self, reach: Reach) -> None:
         """Settle who is who for the events of a reach, as if they were read."""
-        self.identity.fit(*self._files(reach))
+        self._settle(*self._files(reach))
+
+    def _settle(self, hot: Sequence[Segment], cold: Sequence[Part]) -> None:
+        """Settle who is who in these files; where the rollups know that nobody is linked, nothing is to be read."""
+        if not self.rollups.nobody_linked:
+            self.identity.fit(hot, cold)
 
     def files(self, reach: Reach) -> list[Segment | Part]:
         """The files that may hold events of a reach."""
@@ -216,7 +222,7 @@ class Question:
         scope, window = self.scope, self.window
         reach = reach or Reach(window.first, window.last)
         files = self._files(reach)
-        self.identity.fit(*files)
+        self._settle(*files)
         events, params = view.relation(*files)
         fragments, known = _fragments(scope, self.identity)
         if self.apart:
@@ -243,6 +249,7 @@ def _fragments(scope: Scope, identity: Identity) -> tuple[dict[str, str], dict[s
     linked = "linked, " if identity.count else ""
     dated = _ANYONE_LINKED if identity.renames else _NOBODYS_LINKED if identity.count else _ALONE
     fragments = {
+        "links": _LINKS if identity.count else "",
         "dated": dated,
         "date": _UTC_DATE if scope.window.tz == "UTC" else _LOCAL_DATE,
         "person": (_ANYONE if scope.include_anon else _USER).format(linked=linked),

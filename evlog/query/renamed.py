@@ -94,10 +94,8 @@ def count(question: Question, reach: Reach) -> int | None:
 
     None where they do not, since something may have been said since, or where it takes a look at events.
     """
-    rollups, known = question.rollups, question.rollups.linked
-    if known.users is None or known.ids is None or rollups.news != News():
-        return None
-    if any(touch.batch > known.batch for touch in rollups.changes.touched.values()):
+    known = question.rollups.linked
+    if known.users is None or known.ids is None or not known_whole(question):
         return None
     if known.users == known.ids:
         return known.users
@@ -106,6 +104,12 @@ def count(question: Question, reach: Reach) -> int | None:
     if known.nobodys is None or new:
         return None
     return known.ids if any(first <= day <= last for day in days for first, last in known.nobodys) else known.users
+
+
+def known_whole(question: Question) -> bool:
+    """Whether the rollups know of all links: nothing was said since, nor did an erasure leave other words standing."""
+    rollups, since = question.rollups, question.rollups.linked.batch
+    return rollups.news == News() and all(touch.batch <= since for touch in rollups.changes.touched.values())
 
 
 def _is_new(question: Question, known: Head, day: date) -> bool:

@@ -54,6 +54,8 @@ EVENTS = Standing(
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
 _DAY, _TICK = timedelta(days=1), timedelta(microseconds=1)
+_LATE = 2  # days that are counted one by one: today, and yesterday where nobody rolled it up yet
+_ACTIVE = "SELECT count(*), count(DISTINCT CASE WHEN active THEN person END) FROM seen"
 _USERLESS = "SELECT count(*) FROM seen WHERE userless AND list_contains($days, day)"
 
 
@@ -105,6 +107,7 @@ class Series:
     lost: tuple[str, ...] = ("users",)
     widened: bool = False  # the first period counts as a whole where the range cuts it
     everything: bool = False  # from events it would be counted over all of them
+    distinct: bool = False  # each number is that of the users active in the days of its reach
 
 
 def series(question: Question, wanted: Series, counted: Callable[[Question], Counted]) -> Counted:
@@ -112,7 +115,7 @@ def series(question: Question, wanted: Series, counted: Callable[[Question], Cou
     if not question.rollups.asked:
         return counted(question)
     run = _Run(question, wanted)
-    return run.told() or (run.patched(counted) if run.frozen else counted(question))
+    return run.told() or (run.patched(counted) if run.frozen else run.completed() or counted(question))
 
 
 class _Run:
@@ -148,6 +151,35 @@ class _Run:
         userless = sum(int(without_user(section)) for section in self.events.sections.values())
         told = replace(self._said("rollups"), linked=linked)
         return Counted(rows, self._or_lost(totals), (0, userless), told=told)
+
+    def completed(self) -> Counted | None:
+        """The answer from sections where they tell all but one or two days, as the one that is running.
+
+        The users of these are counted, and those of the whole range, which no section tells: a narrow reading each.
+        None where that is not enough.
+        """
+        question, wanted = self.question, self.wanted
+        told = {one for one in self.periods if one.first in self.blank or self._is_held(one)}
+        late = [one for one in self.periods if one not in told]
+        if not wanted.distinct or len(late) > _LATE or not any(map(self._is_held, told)):
+            return None
+        question.fit(self._reach())
+        active = Active(question)
+        rows = [
+            ("", one.first, *(self._row(one) if one in told else self._counted(one, active))) for one in self.periods
+        ]
+        known = sum(int(without_user(section)) for section in self.events.sections.values())
+        missing = [one.first for one in late if one.first not in self.events.sections]
+        unknown = userless(question, missing) if missing else 0
+        totals = wanted.totals(question) or {"users": active.users(question.window.first, question.window.last)}
+        return Counted(rows, totals, (active.events, known + unknown), told=Told("both"))
+
+    def _is_held(self, period: Period) -> bool:
+        return all(period.first in held.sections for held in [*self.held, self.events])
+
+    def _counted(self, period: Period, active: Active) -> tuple[int, ...]:
+        begins = (standing.reach(period)[0] or period.first for standing in self.wanted.standings)
+        return tuple(active.users(begin, period.last) for begin in begins)
 
     def patched(self, counted: Callable[[Question], Counted]) -> Counted:
         """The answer from events where they are there, with what sections tell of purged periods."""
@@ -264,6 +296,23 @@ def _newest(question: Question, partition: date) -> datetime | None:
     rows = (row for section in held.sections.values() for row in kept.table(EVENTS, section).values())
     newest = max((row["last"] or 0 for row in rows), default=None)
     return None if newest is None else EPOCH + timedelta(microseconds=int(newest))
+
+
+class Active:
+    """The users active in spans of days, as events tell; each span is read once."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._known: dict[tuple[date, date], int] = {}
+        self.events = 0  # of the span with most
+
+    def users(self, first: date, last: date) -> int:
+        """How many different users were active from the first to the last day."""
+        if (first, last) not in self._known:
+            events, users = self._question.rows(_ACTIVE, reach=Reach(first, last))[0]
+            self._known[first, last] = int(users)
+            self.events = max(self.events, int(events))
+        return self._known[first, last]
 
 
 def users(question: Question) -> int | None:

@@ -209,6 +209,11 @@ class Rollups:
             self._news = renamed.news(self.question)
         return self._news
 
+    @property
+    def nobody_linked(self) -> bool:
+        """Whether the rollups know that no id counts as another's, wherever it occurs."""
+        return self.question.with_rollups and self.linked.ids == 0 and renamed.known_whole(self.question)
+
     def _renamed(self, standing: Standing, period: Period) -> bool:
         """Whether ids came to mean another person on a day in reach, without the rollups knowing."""
         days = self.news.days

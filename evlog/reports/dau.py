@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HELP = "users active on each day"
 ROLLUP = (rolled.DAU,)
-_SERIES = Series(ROLLUP, "day", ("dau",), blank=(0,), totals=rolled.totals_of_users)
+_SERIES = Series(ROLLUP, "day", ("dau",), blank=(0,), totals=rolled.totals_of_users, distinct=True)
 
 
 def report(question: Question) -> Result:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HELP = "users active in the 30 days ending on each day"
 LENGTH = 30
 ROLLUP = (rolled.MAU, rolled.MONTHS)
-_DAYS = Series((rolled.MAU,), "day", ("mau",), blank=(0,), totals=rolled.totals_of_users)
+_DAYS = Series((rolled.MAU,), "day", ("mau",), blank=(0,), totals=rolled.totals_of_users, distinct=True)
 _MONTHS = Series((rolled.MONTHS,), "month", ("mau",), blank=(0,), totals=rolled.totals_of_users)
 
 

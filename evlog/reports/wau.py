@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HELP = "users active in the seven days ending on each day"
 LENGTH = 7
 ROLLUP = (rolled.WAU, rolled.WEEKS)
-_DAYS = Series((rolled.WAU,), "day", ("wau",), blank=(0,), totals=rolled.totals_of_users)
+_DAYS = Series((rolled.WAU,), "day", ("wau",), blank=(0,), totals=rolled.totals_of_users, distinct=True)
 _WEEKS = Series((rolled.WEEKS,), "week", ("wau",), blank=(0,), totals=rolled.totals_of_users)
 
 
