@@ -173,8 +173,9 @@ class Heard:
 
     def _take(self, said: dict[str, Any]) -> None:
         for what, into in (("stored", self.stored), ("erased", self.erased), ("gone", self.gone), ("done", self.done)):
-            if what in said:
-                into[said[what]] = said
+            if what in said:  # what is brought again adds what was not yet there
+                before = into.get(said[what], {}).get("events", 0)
+                into[said[what]] = said | ({"events": before + said["events"]} if "events" in said else {})
         if "fault" in said:
             self.faults.append(said["fault"])
         self.counts.update(said.get("counts", {}))
