@@ -89,7 +89,7 @@ class Lane:
         found = self._read(chunk)
         if found is None or len(found[0]) != len(ends):
             return False
-        events, categories = found
+        events, given = found
         if not (self._is_named(events, chunk) and self._harmless(events)):
             return False
         stamps = read_all([event.ts for event in events], self._judge.rules.assume)
@@ -99,7 +99,6 @@ class Lane:
         for event, ts, here in zip(events, stamps.texts, places.tolist(), strict=True):
             event.ts = ts
             event.seq = here
-        given = _categorise(events, categories)
         lines = encode_lines(events)
         colons = np.count_nonzero(letters == _COLON) + given + len(events)
         if colons != np.count_nonzero(np.frombuffer(lines, np.uint8) == _COLON):
@@ -138,12 +137,11 @@ class Lane:
         found = next((found for tried in self._readings if (found := tried.event(line)) is not None), None)
         if found is None or not (self._is_named(found[0], line) and self._harmless(found[0])):
             return False
-        (event,), categories = found
+        (event,), given = found
         stamps = read_all([event.ts], self._judge.rules.assume)
         if stamps is None or not self._in_time(stamps.texts, stamps.days):
             return False
         (event.ts,), event.seq = stamps.texts, here
-        given = _categorise([event], categories)
         stored = encode(event)
         if _twice(line, stored, given):
             return False
@@ -226,17 +224,6 @@ def _names(line: bytes) -> dict[str, str] | None:
 def _count(stamps: Stamps, out: Parsed) -> None:
     out.tally.assumed_tz += stamps.assumed_tz
     out.tally.epoch += stamps.epoch
-
-
-def _categorise(events: list[Any], categories: dict[type, str]) -> int:
-    """Give events the category that the plan has for them; how many got one."""
-    given = 0
-    if categories:
-        for event in events:
-            if event.category is None and (category := categories.get(event.__class__)) is not None:
-                event.category = category
-                given += 1
-    return given
 
 
 def _keep_days(days: list[str], events: list[Any], lines: bytes, places: Places, out: Parsed) -> None:

@@ -20,7 +20,8 @@ _MOST_KEYS, _MOST_SHAPES = 48, 8  # beyond them a log has any keys
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-Found = tuple[list[Any], dict[type, str]]
+Found = tuple[list[Any], int]
+"""Events, and how many of them were given the category that the plan has for them."""
 
 
 class Reading:
@@ -39,20 +40,21 @@ class Reading:
         self._free = ("properties", "context") if plan.is_open else ("context",)  # objects that may have any keys
         self._nested = names.get("properties", "properties") != "properties"
         self._seen: dict[str, Keys] = {}
+        self._bare = True  # no event brought a category
         self._shapes_left = _MOST_SHAPES
 
     def events(self, chunk: bytes) -> Found | None:
-        """The events in a chunk of lines, and the category of each class of them; None where it cannot be read so."""
+        """The events in a chunk of lines; None where it cannot be read so."""
         if self._seen_keys is not None and (events := _decoded(self._seen_keys, chunk)) is not None:
-            return events, self._seen_keys.categories
+            return events, _categorise(events, self._seen_keys)
         events = _decoded(self._any_keys, chunk)
         if events is None:
             return None
         keys = self._keys(events)
         if not self._safe(keys):
             return None
-        self._learn(keys)
-        return events, self._any_keys.categories
+        self._learn(keys, events)
+        return events, _categorise(events, self._any_keys)
 
     def event(self, line: bytes) -> Found | None:
         """The same of one line."""
@@ -61,7 +63,7 @@ class Reading:
         except _UNREADABLE:
             return None
         events = _ours(self._any_keys, [event])
-        return (events, self._any_keys.categories) if self._safe(self._keys(events)) else None
+        return (events, _categorise(events, self._any_keys)) if self._safe(self._keys(events)) else None
 
     def _keys(self, events: list[Any]) -> dict[str, Keys]:
         """All keys in the objects that may have any."""
@@ -73,13 +75,14 @@ class Reading:
         known = self._nested and not keys.get("properties", frozenset()).isdisjoint(ANONYMOUS)
         return not known and all(map(self._guard.safe_keys, keys.values()))
 
-    def _learn(self, keys: Mapping[str, Keys]) -> None:
-        """Expect these keys in the chunks to come, unless there are too many."""
+    def _learn(self, keys: Mapping[str, Keys], events: list[Any]) -> None:
+        """Expect these keys in the chunks to come, unless there are too many, and a category only if one came."""
         if self._shapes_left:
+            self._bare = self._bare and not any(event.category for event in events)
             self._shapes_left -= 1
             self._seen = {name: self._seen.get(name, frozenset()) | keys[name] for name in self._free}
             few = self._shapes_left and all(map(_can_be_fields, self._seen.values()))
-            self._seen_keys = shape(self._plan, self.names, **self._seen) if few else None
+            self._seen_keys = shape(self._plan, self.names, **self._seen, bare=self._bare) if few else None
 
 
 def reading(plan: Plan, guard: Guard, names: Mapping[str, str]) -> Reading | None:
@@ -99,6 +102,17 @@ def _decoded(by: Shape, chunk: bytes) -> list[Any] | None:
         return _ours(by, by.all(chunk))
     except _UNREADABLE:
         return None
+
+
+def _categorise(events: list[Any], by: Shape) -> int:
+    """Give events the category that the plan has for them; how many got one, here or as they were decoded."""
+    given = sum(map(by.given.__contains__, map(type, events))) if by.given else 0
+    if by.categories:
+        for event in events:
+            if event.category is None and (category := by.categories.get(event.__class__)) is not None:
+                event.category = category
+                given += 1
+    return given
 
 
 def _ours(by: Shape, events: list[Any]) -> list[Any]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from itertools import repeat
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -31,6 +32,7 @@ Keys = frozenset[str]
 
 _OPTIONAL = ("category", "user_id", "anonymous_id", "session_id", "target_type", "target_id", "feature", "source")
 _OPTIONS: dict[str, Any] = {"forbid_unknown_fields": True, "omit_defaults": True, "gc": False, "kw_only": True}
+_NONE = Literal["@"]  # no line of the lane has one
 _NEVER = {"seq": "@seq"}  # under other names than ours a `seq` is a property; no line of the lane has an @
 
 
@@ -43,30 +45,37 @@ class Shape:
     ours: dict[type, type]
     """What events of a class become, where it is decoded under other names than ours."""
     categories: dict[type, str]
-    """The category that the plan gives to events of each class of ours."""
+    """The category that the plan gives to events of each class of ours that bring none."""
+    given: frozenset[type]
+    """The classes of ours whose events were given their category as they were decoded: they can bring none."""
 
 
 def shape(
-    plan: Plan, names: Mapping[str, str], context: Keys | None = None, properties: Keys | None = None
+    plan: Plan,
+    names: Mapping[str, str],
+    context: Keys | None = None,
+    properties: Keys | None = None,
+    *,
+    bare: bool = False,
 ) -> Shape | None:
     """The shape of events with `names` for fields, and in context (in an open plan, properties) no keys but these.
 
-    None for keys: any. None if the plan leaves nothing to decode fast.
+    None for keys: any. `bare`: none brings a category of its own where the plan gives one. None if the plan leaves
+    nothing to decode fast.
     """
     names = {field: name for field, name in names.items() if field != name}
     about = _members("Context", context)
     if plan.is_open:
         kind = _Kind("Open", _members("Properties", properties), about)
-        return _shape([kind], names, {})
+        return _shape([kind], names)
     validator = Validator(plan)
-    bare = names.get("properties", "properties") == "properties"
+    ours = names.get("properties", "properties") == "properties"
     kinds = [
-        _planned(name, plan.events[name], validator.property_type(name), about)
+        _planned(name, plan.events[name], validator.property_type(name), about, bare=bare)
         for name in sorted(validator.fast_types() - {UPDATE})
-        if name.isascii() and (bare or plan.events[name].properties.keys().isdisjoint(ANONYMOUS))
+        if name.isascii() and (ours or plan.events[name].properties.keys().isdisjoint(ANONYMOUS))
     ]
-    categories = {name: category for name in plan.events if (category := plan.events[name].category)}
-    return _shape(kinds, names, categories) if kinds else None
+    return _shape(kinds, names) if kinds else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,8 @@ class _Kind:
     context: Any
     required: tuple[str, ...] = ()
     planned: bool = False
+    category: str | None = None  # of events that bring none
+    given: bool = False  # … which is so for all
 
     def struct(self, names: Mapping[str, str]) -> Any:
         """The struct of its events, under these names."""
@@ -92,21 +103,27 @@ class _Kind:
         return msgspec.defstruct(self.name, fields, rename=rename, **_OPTIONS, **tag)  # type: ignore[arg-type]
 
     def _member(self, field: str, kind: Any) -> Any:
+        if field == "category" and self.given:
+            return (field, _NONE, msgspec.field(default_factory=repeat(self.category).__next__))
         return (field, kind) if field in self.required else (field, kind | None, None)
 
 
-def _planned(name: str, rule: EventRule, kind: Any, about: Any) -> _Kind:
+def _planned(name: str, rule: EventRule, kind: Any, about: Any, *, bare: bool) -> _Kind:
     needed = ("properties",) if any(wanted.required for wanted in rule.properties.values()) else ()
-    return _Kind(name, kind, about, (*rule.required, *needed), planned=True)
+    given = bare and bool(rule.category) and "category" not in rule.required
+    required = (*rule.required, *needed)
+    return _Kind(name, kind, about, required, planned=True, category=rule.category or None, given=given)
 
 
-def _shape(kinds: Collection[_Kind], names: Mapping[str, str], categories: Mapping[str, str]) -> Shape:
+def _shape(kinds: Collection[_Kind], names: Mapping[str, str]) -> Shape:
     ours = [kind.struct({}) for kind in kinds]
     came = [kind.struct(names) for kind in kinds] if names else ours
     decoder = msgspec.json.Decoder(reduce(or_, came))
-    given = {one: categories[kind.name] for kind, one in zip(kinds, ours, strict=True) if kind.name in categories}
+    told = [*zip(kinds, ours, strict=True)]
+    categories = {one: kind.category for kind, one in told if kind.category and not kind.given}
+    given = frozenset(one for kind, one in told if kind.given)
     becomes = dict(zip(came, ours, strict=True)) if names else {}
-    return Shape(decoder.decode, decoder.decode_lines, becomes, given)
+    return Shape(decoder.decode, decoder.decode_lines, becomes, categories, given)
 
 
 def _members(name: str, keys: Keys | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -35,9 +36,10 @@ class Stamps:
 
 def read_all(came: list[Any], assume: tzinfo) -> Stamps | None:
     """What `times.read` says of each of these; None where it refuses one, or has to cut one."""
-    many = len(came) > _FEW and set(map(type, came)) == {str}
-    if many and (found := all_usual(came)) is not None:
-        return found
+    if len(came) > _FEW:
+        with suppress(TypeError):  # numbers
+            if (found := all_usual(came)) is not None:
+                return found
     try:
         instants = [read(one, assume) for one in came]
     except Rejected:
@@ -51,17 +53,11 @@ def read_all(came: list[Any], assume: tzinfo) -> Stamps | None:
 
 def all_usual(came: list[str]) -> Stamps | None:
     """What `times.usual` says of each of these, in a few steps for all; None where it may say None of one."""
-    widths = set(map(len, came))
-    if not came or not widths <= TAILS.keys():
-        return None
-    if len(widths) > 1:
-        whole = "".join(came).count("Z") == len(came)  # where all that is left of each is digits, Z was its last letter
-        return all_usual([text[:-1] + TAILS[len(text)] for text in came]) if whole else None
-    width = widths.pop()
+    width = len(came[0])
     joined = "\n".join(came) + "\n"
     packed = joined.encode()
-    if packed.translate(_ZEROS) != _FORMS[width] * len(came):
-        return None
+    if packed.translate(_ZEROS) != _FORMS.get(width, b"") * len(came):  # else each has this form, as none spans lines
+        return _of_one_width(came)
     table = np.frombuffer(packed, np.uint8).reshape(len(came), width + 1)
     hours = np.ascontiguousarray(table[:, _HOUR : _HOUR + 2]).view(">u2")
     if hours.max() > _LAST_HOUR or table[:, [_MINUTE, _SECOND]].max() > _FIVE:
@@ -72,6 +68,16 @@ def all_usual(came: list[str]) -> Stamps | None:
         return None
     tail = TAILS[width]
     return Stamps(came if tail == "Z" else joined.replace("Z", tail).split("\n")[:-1], days)
+
+
+def _of_one_width(came: list[str]) -> Stamps | None:
+    """The same of times of several widths: where all that is left of each is digits, Z was its last letter."""
+    widths = set(map(len, came))
+    if len(widths) == 1 or not widths <= TAILS.keys() or "".join(came).count("Z") != len(came):
+        return None
+    texts = [text[:-1] + TAILS[len(text)] for text in came]
+    found = all_usual(texts)
+    return found if found is not None and found.texts is texts else None
 
 
 @lru_cache(maxsize=1024)
