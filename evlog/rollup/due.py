@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from evlog.rollup.rejects import Refused
     from evlog.store.rollups import Grain, Period, Touch
 
-_AT = "%Y-%m-%dT%H:%M:%S.%fZ"
-_HEAD = b'{"question":'
+_HEAD = b'\n{"question":'
+_ZONE = timedelta(days=2)  # the end of a local date lies less than so much after its midnight, UTC
 _RANK = (NEW, FINAL, LATE, REJECTS, LINKS)
 """Reasons, the stronger the later; a plan, and any other that a partition was marked with, are stronger still."""
 
@@ -111,7 +111,7 @@ class Now:
         return self.leaving is None and not self._is_frozen(QUALITY, period, self.purged)
 
     def _is_frozen(self, standing: Standing, period: Period, purged: Purged) -> bool:
-        return purged.any(standing.needed(period, self.scope.window.week_start)[0])
+        return purged.before is not None and purged.any(standing.needed(period, self.scope.window.week_start)[0])
 
     def _why(self, standing: Standing, period: Period, head: Head | None, meant: str) -> str | None:
         """Why a section must be made anew; None if it stands."""
@@ -122,19 +122,28 @@ class Now:
         reasons = [self._reason(day, touch, head) for day, touch in self._changed(head.batch, period, standing)]
         if standing is QUALITY and self.refused.newest.get(period.first, -1) > head.batch:
             reasons.append(REJECTS)
-        as_of, end = self.scope.window.as_of, over(standing, period)
-        if as_of != head.computed_at and min(as_of, head.computed_at) < end:
-            reasons.append(FINAL if end <= as_of else NEW)
+        as_of = self.scope.window.as_of
+        if as_of != head.computed_at and not self._is_over(standing, period, min(as_of, head.computed_at)):
+            reasons.append(FINAL if over(standing, period) <= as_of else NEW)
         return max(reasons, key=_rank, default=None)
+
+    @staticmethod
+    def _is_over(standing: Standing, period: Period, at: datetime) -> bool:
+        """Whether nothing that happens from an instant on changes the numbers of a period."""
+        end = standing.reach(period)[1]
+        return at.date() > end + _ZONE or at >= over(standing, period)
 
     def _changed(
         self, batch: int, period: Period, standing: Standing, *, own: bool = False
     ) -> list[tuple[date, Touch]]:
         """The partitions in reach (of the period's `own` days alone) that changed after a commit."""
+        newer = [(day, one) for day, one in self.changes.items() if one.batch > batch]
+        if not newer:
+            return []
         first, last = reach(QUALITY if own else standing, period)
         if not standing.settles and self.leaving is not None:
             last = date.max
-        return [(day, one) for day, one in self.changes.items() if one.batch > batch and first <= day <= last]
+        return [(day, one) for day, one in newer if first <= day <= last]
 
     @staticmethod
     def _reason(day: date, touch: Touch, head: Head) -> str:
@@ -147,14 +156,23 @@ def heads(path: Path) -> dict[str, Head]:
     """What the sections of a rollup file say beside their records, by question."""
     found = {}
     try:
-        for line in durable.read(path).splitlines():
-            if line.startswith(_HEAD):
-                told = orjson.loads(line)
-                at = datetime.strptime(told["computed_at"], _AT)  # noqa: DTZ007 - naive UTC throughout
-                found[told["question"]] = Head(told["definition"], told["batch"], at, told["late"])
+        for line in _heads(durable.read(path)):
+            told = orjson.loads(line)
+            at = datetime.fromisoformat(told["computed_at"]).replace(tzinfo=None)  # naive UTC throughout
+            found[told["question"]] = Head(told["definition"], told["batch"], at, told["late"])
     except (ValueError, KeyError, TypeError) as error:
         raise StoreDamaged(f"{path} is no rollup", hint="remove it and run: evlog rollup") from error
     return found
+
+
+def _heads(raw: bytes) -> Iterator[bytes]:
+    """Yield the head lines; the records between them, which are most of a file, are passed over."""
+    raw = b"\n" + raw + b"\n"
+    begin = raw.find(_HEAD)
+    while begin >= 0:
+        end = raw.index(b"\n", begin + 1)
+        yield raw[begin + 1 : end]
+        begin = raw.find(_HEAD, end)
 
 
 def _rank(why: str) -> int:
