@@ -15,6 +15,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from evlog.store.rollups import Record
@@ -33,6 +34,7 @@ EVER: None = None
 """As `back`: the numbers of a period depend on every event before it (who is new does)."""
 
 _DAY = timedelta(days=1)
+_MANY = 1 << 14
 
 SUMMARY = "summary"
 """The dimension of what the summary says of a whole period."""
@@ -182,7 +184,13 @@ def _number(value: Any) -> float | None:
 def _spelled(key: Sequence[Any]) -> str:
     """The value of a dimension: text, or a JSON list where it has several columns, is no text or looks like a list."""
     plain = len(key) == 1 and isinstance(key[0], str) and not key[0].startswith("[")
-    return str(key[0]) if plain else json.dumps(list(key), separators=(",", ":"))
+    return str(key[0]) if plain else _listed(tuple(key), tuple(map(type, key)))
+
+
+@lru_cache(_MANY)
+def _listed(key: tuple[Any, ...], kinds: tuple[type, ...]) -> str:  # noqa: ARG001 - 1 is equal to 1.0 and to True
+    """A JSON list; the same rows come in period after period."""
+    return json.dumps(list(key), separators=(",", ":"))
 
 
 def series(standing: Standing, section: Section) -> dict[str, float | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect, bisect_left
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ _WHO = {"told", "aliases", "lines", "linked", "claims", "standing", "named", "en
 _KEPT = {*_WHO, PRESENT, *EVER}
 _PIECE = 16 << 20
 """Bytes of Parquet files, which are some 400,000 events."""
+_DAY = timedelta(days=1)
 _TYPES = "SELECT DISTINCT event_type FROM seen ORDER BY event_type"
 
 
@@ -107,12 +109,14 @@ class Counter:
         self._types: list[Any] | None = None
         self._present = Present()
         self._ends: list[datetime | None] = []
+        self._sizes = _sizes(seen)
         self._days = seen.days
         self._blanks: dict[tuple[str, Grain], tuple[Record, ...]] = {}
 
     def settle(self, days: Collection[date], staged: Staging) -> None:
         """Make what is read again and again cheaper to read: segments of these partitions."""
         self._read = settled(self.engine, self._read, days, staged)
+        self._sizes = _sizes(self._read)
 
     def question(self, first: date, last: date) -> _Question:
         """An open question about a range of local dates; it reads events, never rollups."""
@@ -198,14 +202,18 @@ class Counter:
         """The run, cut so that no piece holds more events than may stand in memory at once, or else is one period."""
         found, size = [list[Period]()], 0
         for period in run:
-            first, last = partitions(period.first, period.last, period.tz)
-            more = sum(file.stamp[1] for file in self._read.files if first <= file.day <= last)
+            more = self.size(period)
             if found[-1] and size + more > _PIECE:
                 found.append([])
                 size = 0
             found[-1].append(period)
             size += more
         return found
+
+    def size(self, period: Period) -> int:
+        """The bytes of the files that hold a period."""
+        first, last = partitions(period.first, period.last, period.tz)
+        return sum(self._sizes.get(first + n * _DAY, 0) for n in range((last - first).days + 1))
 
     def put(self, run: Sequence[Period], read: Callable[[_Question], Any]) -> Any:
         """What `read` makes of a question about these periods; the tables that it keeps go with it."""
@@ -243,6 +251,14 @@ class Counter:
 
     def _clear(self) -> None:
         self.engine.drop((kind, name) for kind, name in self.engine.made() if name not in _KEPT)
+
+
+def _sizes(seen: Snapshot) -> dict[date, int]:
+    """The bytes of the files of each partition."""
+    found: dict[date, int] = {}
+    for file in seen.files:
+        found[file.day] = found.get(file.day, 0) + file.stamp[1]
+    return found
 
 
 def _of_tables(standing: Standing, told: Result, run: Sequence[Period]) -> dict[date, tuple[Record, ...]]:

@@ -71,8 +71,8 @@ class Now:
 
     def work(self, grain: Grain, first: date, last: date) -> Iterator[Work]:
         """The periods of a grain in a range of local dates that there is something to do about."""
-        asked = [one for one in self.questions if grain in one.grains]
-        meant = {one.name: one.definition(self.scope) for one in asked}
+        asked = {one.name: one for one in self.questions if grain in one.grains}
+        meant = {name: one.definition(self.scope) for name, one in asked.items()}
         held = [(one, self._heads(one)) for one in covering(grain, first, last, self.scope.window)]
         since = min((head.batch for _, heads in held for head in heads.values()), default=-1)
         recent = replace(self, changes={day: one for day, one in self.changes.items() if one.batch > since})
@@ -88,19 +88,20 @@ class Now:
         return found
 
     def about(
-        self, period: Period, heads: Mapping[str, Head], asked: Sequence[Standing], meant: Mapping[str, str]
+        self, period: Period, heads: Mapping[str, Head], asked: Mapping[str, Standing], meant: Mapping[str, str]
     ) -> Work | None:
-        """What there is to do about a period whose file says this; `meant` are the definitions of the questions."""
+        """What there is to do about a period whose file says this; questions, and their definitions, by name."""
         stale: dict[str, str] = {}
         frozen: set[str] = set()
-        for one in asked:
-            head = heads.get(one.name)
+        for name, one in asked.items():
+            head = heads.get(name)
             if self._is_frozen(one, period, self.purged):
                 if head is not None and self._changed(head.batch, period, one, own=True):
-                    frozen.add(one.name)
+                    frozen.add(name)
             elif self.leaving is None or self._is_frozen(one, period, self.leaving):
-                why = self._why(one, period, head, meant[one.name])
-                stale |= {one.name: why} if why is not None else {}
+                why = self._why(one, period, head, meant[name])
+                if why is not None:
+                    stale[name] = why
         unasked = frozenset(heads.keys() - meant.keys()) if self._falls(period) else frozenset()
         if not stale and not frozen and not unasked:
             return None

@@ -24,7 +24,7 @@ from evlog.store.rollups import TOUCHED, Section
 from evlog.window import local_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evlog.rollup.asked import Asked
     from evlog.rollup.count import Counter
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from evlog.store.rollups import Grain, Period
     from evlog.window import Window
 
-CHUNK = 64
-"""Files that one commit puts in place."""
+CHUNK = 192
+"""Files that one commit puts in place at most: their records stand in memory."""
+_LARGE = 64 << 20
+"""Bytes of events that are looked at for one commit, unless they are those of one period."""
 
 _EARLIEST = "WITH events AS NOT MATERIALIZED ({events}) SELECT min(ts) FROM events WHERE ts < $until"
 _LATE = """
@@ -97,11 +99,26 @@ class Run:
         found = self._work()
         if self.who.news or any(one.stale or one.unasked for one in found):
             self._keep_who(staged)
-        for start in range(0, len(found), CHUNK):
-            chunk = found[start : start + CHUNK]
+        counted = 0
+        for chunk in self._chunks(found):
             self._count(chunk, staged)
-            seen(start + len(chunk), len(found))
+            counted += len(chunk)
+            seen(counted, len(found))
         return self._stand()
+
+    def _chunks(self, found: Iterable[Work]) -> Iterator[list[Work]]:
+        """The periods, in their order, cut into commits."""
+        chunk: list[Work] = []
+        size = 0
+        for work in found:
+            more = self.counter.size(work.period)
+            if chunk and (len(chunk) == CHUNK or size + more > _LARGE):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(work)
+            size += more
+        if chunk:
+            yield chunk
 
     def _count(self, chunk: Sequence[Work], staged: Staging) -> None:
         """Count and commit these periods; where that fails, `done` says nothing of them."""
