@@ -65,9 +65,10 @@ def twin(store: Store, monkeypatch: pytest.MonkeyPatch) -> tuple[rollup.Done, di
         return rollup.roll(made, asked()), content(made)
 
 
-def test_sessions_are_the_same_in_pieces(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("module", "size"), [(count, "_PIECE"), (running, "_LARGE")])
+def test_numbers_are_the_same_in_pieces(store: Store, monkeypatch: pytest.MonkeyPatch, module: Any, size: str) -> None:
     usual = twin(store, monkeypatch)
-    monkeypatch.setattr(count, "_PIECE", 1)
+    monkeypatch.setattr(module, size, 1)
     widths: list[int] = []
     real = count.Counter._answer
 
