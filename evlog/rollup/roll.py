@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-_LIMITS = ("200MB", "400MB", "1GB", "2GB")  # of the engine; the next where the one before was too little
+_LIMITS = ("150MB", "400MB", "1GB", "2GB")  # of the engine; the next where the one before was too little
 _THREADS = 2  # each reads lines into buffers of its own
 
 
