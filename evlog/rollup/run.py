@@ -99,26 +99,25 @@ class Run:
         found = self._work()
         if self.who.news or any(one.stale or one.unasked for one in found):
             self._keep_who(staged)
-        counted = 0
-        for chunk in self._chunks(found):
+        for counted, chunk in self._chunks(found):
             self._count(chunk, staged)
-            counted += len(chunk)
             seen(counted, len(found))
         return self._stand()
 
-    def _chunks(self, found: Iterable[Work]) -> Iterator[list[Work]]:
-        """The periods, in their order, cut into commits."""
+    def _chunks(self, found: Iterable[Work]) -> Iterator[tuple[int, list[Work]]]:
+        """The periods, in their order, cut into commits; with each, how many there are up to its last."""
         chunk: list[Work] = []
-        size = 0
+        counted = size = 0
         for work in found:
             more = self.counter.size(work.period)
             if chunk and (len(chunk) == CHUNK or size + more > _LARGE):
-                yield chunk
+                yield counted, chunk
                 chunk, size = [], 0
             chunk.append(work)
+            counted += 1
             size += more
         if chunk:
-            yield chunk
+            yield counted, chunk
 
     def _count(self, chunk: Sequence[Work], staged: Staging) -> None:
         """Count and commit these periods; where that fails, `done` says nothing of them."""

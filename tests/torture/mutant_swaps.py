@@ -227,7 +227,7 @@ SWAPPED: dict[str, dict[str, str]] = {
         "`for folder in {path.parent for path in (*targets, *former)}:`": "it is written beside, and named when the folders are synced",
     },
     "rollup/run.py Run.all": {
-        "`seen(start + len(chunk), len(found))` before `self._count(chunk, staged)`": "progress is told a moment early",
+        "`seen(counted, len(found))` before `self._count(chunk, staged)`": "progress is told a moment early",
     },
     "rollup/run.py Run._commit": {
         "`renames = []` before `if not files:`": "an empty list",
