@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import orjson
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from evlog.store.rollups import Grain, Period, Touch
 
 _HEAD = b'\n{"question":'
+_PERIOD, _MADE = b',"grain":', b',"definition":'  # within a text of JSON no quotes stand so
 _ZONE = timedelta(days=2)  # the end of a local date lies less than so much after its midnight, UTC
 _RANK = (NEW, FINAL, LATE, REJECTS, LINKS)
 """Reasons, the stronger the later; a plan, and any other that a partition was marked with, are stronger still."""
@@ -158,12 +160,19 @@ def heads(path: Path) -> dict[str, Head]:
     found = {}
     try:
         for line in _heads(durable.read(path)):
-            told = orjson.loads(line)
-            at = datetime.fromisoformat(told["computed_at"]).replace(tzinfo=None)  # naive UTC throughout
-            found[told["question"]] = Head(told["definition"], told["batch"], at, told["late"])
+            name, head = _head(line[: line.index(_PERIOD)] + b"}", b"{" + line[line.index(_MADE) + 1 :])
+            found[name] = head
     except (ValueError, KeyError, TypeError) as error:
         raise StoreDamaged(f"{path} is no rollup", hint="remove it and run: evlog rollup") from error
     return found
+
+
+@lru_cache(1 << 14)
+def _head(question: bytes, made: bytes) -> tuple[str, Head]:
+    """The question of a head line, and how its section was made: in most files they are the same but for the period."""
+    name, told = orjson.loads(question)["question"], orjson.loads(made)
+    at = datetime.fromisoformat(told["computed_at"]).replace(tzinfo=None)  # naive UTC throughout
+    return name, Head(told["definition"], told["batch"], at, told["late"])
 
 
 def _heads(raw: bytes) -> Iterator[bytes]:
