@@ -178,6 +178,15 @@ def test_the_lane_takes_what_is_plain(way):
     assert not_judged(way, raws[0] + b"\r\n").tally.read == 1
 
 
+@pytest.mark.parametrize("way", ["open", "planned"])
+@pytest.mark.parametrize(
+    "ts", ["2026-03-01 10:00", "2026-03-01T10:00:00.25+02:00", 1772359200, 1772359200123, "1772359200"]
+)
+def test_the_lane_takes_any_time_that_can_be_told(way, ts):
+    raws = [line(event_id=f"e{n}", event_type="order", properties={"amount": 1}, ts=ts) for n in range(6)]
+    assert not_judged(way, b"\n".join(raws) + b"\n").tally.read == 6
+
+
 @pytest.mark.parametrize("way", ["open", "planned", "with tombstones"])
 def test_the_lane_takes_letters_beyond_ascii_and_escapes(way):
     told = [

@@ -127,10 +127,14 @@ def _offset(text: str) -> tzinfo:
 def _epoch(number: float | Decimal, came: object) -> Instant:
     for units in _UNITS:
         if _LOW * units <= number < _HIGH * units:
-            exact = _CUTTING.divide(_CUTTING.multiply(Decimal(number), _MICRO), units)
-            # a float is only as fine as its digits go: what lies below a microsecond there is noise
-            micros = round(exact) if isinstance(number, float) else int(exact)
-            lost = micros != exact and not isinstance(number, float)
+            if isinstance(number, int):
+                micros, rest = divmod(number * _MICRO, units)
+                lost = rest != 0
+            else:
+                exact = _CUTTING.divide(_CUTTING.multiply(Decimal(number), _MICRO), units)
+                # a float is only as fine as its digits go: what lies below a microsecond there is noise
+                micros = round(exact) if isinstance(number, float) else int(exact)
+                lost = micros != exact and not isinstance(number, float)
             return Instant(_from_micros(micros), epoch=True, cut=str(came) if lost else None)
     raise _bad(came)
 

@@ -100,7 +100,7 @@ class Lane:
             event.ts = ts
             event.seq = here
         lines = encode_lines(events)
-        colons = np.count_nonzero(letters == _COLON) + given + len(events)
+        colons = np.count_nonzero(letters == _COLON) + given + stamps.colons + len(events)
         if colons != np.count_nonzero(np.frombuffer(lines, np.uint8) == _COLON):
             return False  # a key stands twice, see _twice
         if len(stamps.days) == 1:
@@ -143,7 +143,7 @@ class Lane:
             return False
         (event.ts,), event.seq = stamps.texts, here
         stored = encode(event)
-        if _twice(line, stored, given):
+        if _twice(line, stored, given + stamps.colons):
             return False
         content = stored[: stored.rindex(b',"seq":')] + b"}"
         out.day(event.ts[:10]).add(stored + b"\n", entry(event.event_id, content), here)
@@ -259,6 +259,7 @@ def _twice(line: bytes, stored: bytes, given: int) -> bool:
     """Whether a key stood twice in a line.
 
     A decoder drops the first of two equal keys, and its colon with it. Nothing else changes the number of colons but
-    what the lane adds: the seq, and the category where the plan gave one. A `seq` of the line's own looks like it.
+    what the lane adds: the seq, and `given`: categories that the plan gave, and what a time is spelt with. A `seq` of
+    the line's own looks like it.
     """
     return line.count(b":") + given + 1 != stored.count(b":")

@@ -26,12 +26,16 @@ _LAST_HOUR, _FIVE = int.from_bytes(b"23", "big"), ord("5")
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """Many times: their canonical texts, the days that occur, and how many had no zone or were epoch numbers."""
+    """Many times: their canonical texts, the days that occur, and how many had no zone or were epoch numbers.
+
+    `colons`: how many the texts have more than what came.
+    """
 
     texts: list[str]
     days: frozenset[str]
     assumed_tz: int = 0
     epoch: int = 0
+    colons: int = 0
 
 
 def read_all(came: list[Any], assume: tzinfo) -> Stamps | None:
@@ -47,8 +51,9 @@ def read_all(came: list[Any], assume: tzinfo) -> Stamps | None:
     if any(instant.cut is not None for instant in instants):
         return None
     texts = [instant.text for instant in instants]
-    assumed = sum(instant.assumed_zone for instant in instants)
-    return Stamps(texts, frozenset(text[:_DAY] for text in texts), assumed, sum(instant.epoch for instant in instants))
+    days = frozenset(text[:_DAY] for text in texts)
+    assumed, epoch = (sum(told) for told in zip(*((one.assumed_zone, one.epoch) for one in instants), strict=True))
+    return Stamps(texts, days, assumed, epoch, "".join(texts).count(":") - "".join(map(str, came)).count(":"))
 
 
 def all_usual(came: list[str]) -> Stamps | None:
