@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MEMORY = ("160MB", "220MB", "400MB", "1GB")
+_MEMORY = ("100MB", "160MB", "220MB", "400MB", "1GB")
 _FITS = 32 << 20  # bytes of lines, which become about three times as much in memory; two days are made at a time
 _FOLDED = 4  # a part is so much smaller than its lines, at least
 _DAY_BITS = 37  # the microseconds of a day
@@ -105,7 +105,7 @@ def _in_memory(staged: Staging, day: Day, key: Callable[[str], int]) -> Any:
         tables.append(pa.Table.from_batches(parts.read(day.part.path)).drop_columns(["user_key"]))
     table = tables[0] if len(tables) == 1 else pa.concat_tables(parts.unfolded(one) for one in tables).combine_chunks()
     keys, order = _order(table, key)
-    return table.append_column("user_key", keys).take(pa.array(order))
+    return parts.taken(table.append_column("user_key", keys), pa.array(order))
 
 
 def _plain(found: lines.Lines, day: Day) -> Any:

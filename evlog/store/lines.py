@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from evlog.errors import StoreDamaged
-from evlog.store import durable
+from evlog.store import durable, parts
 from evlog.store.layout import SEQ_BITS
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Lines:
         borders[0::2], borders[1::2] = span.start, span.stop
         pieces = pa.StringArray.from_buffers(2 * len(self) - 1, pa.py_buffer(borders), pa.py_buffer(self.raw))
         wanted = np.arange(0, 2 * len(self), 2) if rows is None else 2 * rows
-        return pieces.take(pa.array(wanted) if there.all() else pa.array(wanted, mask=~there))
+        return parts.taken(pieces, pa.array(wanted) if there.all() else pa.array(wanted, mask=~there))
 
     def odd_lines(self) -> list[bytes]:
         """The odd lines of each segment, with their newlines."""

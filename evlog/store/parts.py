@@ -30,7 +30,7 @@ _MORE_TEXTS = (
     "anonymous_id", "session_id", "target_type", "target_id", "feature", "source", "properties", "context",
 )  # fmt: skip
 ROW_GROUP = 131_072
-_GROUP_BYTES = 24 << 20
+_GROUP_BYTES = 16 << 20
 
 
 def schema() -> Any:
@@ -52,6 +52,13 @@ def folded(texts: Any, name: str = "") -> Any:
         return texts
     short = texts.dictionary_encode()
     return short if _FEW * len(short.dictionary) <= len(texts) else texts
+
+
+def taken(values: Any, rows: Any) -> Any:
+    """These rows of a column or table. That they are there is not looked up, which costs as much as taking them."""
+    import pyarrow.compute as pc
+
+    return pc.take(values, rows, boundscheck=False)
 
 
 def unfolded(table: Any) -> Any:
