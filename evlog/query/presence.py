@@ -20,8 +20,8 @@ _RULE = "a user is active on a day with any event"
 
 _BY_GROUP = "SELECT DISTINCT grp, place, person, day FROM shown WHERE active > 0"
 _OVERALL = "SELECT DISTINCT '' AS grp, 1 AS place, person, day FROM base WHERE active > 0"
-_PRESENT = {False: (_BY_GROUP, answer.GROUPS), True: (_OVERALL, answer.ONE_GROUP)}
-"""Who was there, and which groups there are; by whether all groups are one."""
+_ALONE = "SELECT '' AS grp, 1 AS place, person, day FROM base WHERE active > 0"
+"""Who was there, without a break-down: then the rows that `keep` keeps are one for each person and day."""
 
 _SPANS = """
 CREATE TEMP TABLE IF NOT EXISTS {spans} AS
@@ -32,6 +32,17 @@ WITH present AS ({present}),
 SELECT   grp, place, day, next, count(*) AS persons
 FROM     followed
 GROUP BY grp, place, day, next
+"""
+_EACH_DAY = """
+WITH present AS ({present}),
+     counted AS (
+         SELECT   place, day, count(*) AS users
+         FROM     present
+         GROUP BY place, day)
+SELECT   grid.grp, grid.day, coalesce(users, 0)
+FROM     (SELECT grp, place, unnest($days) AS day FROM ({groups})) AS grid
+         LEFT JOIN counted ON counted.place = grid.place AND counted.day = grid.day
+ORDER BY grid.place, grid.day
 """
 _RUNNING = """
 WITH changes AS (
@@ -92,8 +103,12 @@ def rolling(question: Question, length: int, *, overall: bool = False) -> list[t
     """Group, day, and the distinct users of the `length` days that end on it, for each day of the window (metrics §2).
 
     Each day present covers the days up to the next day present, `length` at most: a running sum of where such spans
-    begin and end counts each user once, and needs no row for each user, day and window.
+    begin and end counts each user once, and needs no row for each user, day and window. A day alone needs no spans.
     """
+    if length == 1:
+        present, groups = _present(question, overall=overall)
+        days = {"days": list(question.window.days)}
+        return question.engine.rows(_EACH_DAY.format(present=present, groups=groups), days)
     return _ran(question, _ROLLING, length, overall=overall)
 
 
@@ -110,7 +125,7 @@ def days_active(question: Question, length: int, *, overall: bool = False) -> li
 def calendar(question: Question, periods: Mapping[date, date], *, overall: bool = False) -> list[tuple[str, date, int]]:
     """Group, period, and its distinct users; `periods` says in which period each day of the window lies."""
     params = {"days": list(periods), "periods": list(periods.values())}
-    present, groups = _PRESENT[overall]
+    present, groups = _present(question, overall=overall)
     return question.engine.rows(_CALENDAR.format(present=present, groups=groups), params)
 
 
@@ -129,10 +144,19 @@ def days_each(question: Question) -> list[tuple[str, date, int]]:
     return question.engine.rows(_DAILY)
 
 
+def _present(question: Question, *, overall: bool) -> tuple[str, str]:
+    """Who was there, and which groups there are: all as one where that is wanted, or where nothing is broken down."""
+    if overall:
+        return _OVERALL, answer.ONE_GROUP
+    if question.scope.by is None and not question.apart:
+        return _ALONE, answer.ONE_GROUP
+    return _BY_GROUP, answer.GROUPS
+
+
 def _ran(question: Question, sql: str, length: int, *, overall: bool) -> list[tuple[str, date, int]]:
     """A running sum over the spans between the days that users are present: they are gathered once for all lengths."""
     spans = "overall_spans" if overall else "spans"
-    present, groups = _PRESENT[overall]
+    present, groups = _present(question, overall=overall)
     question.engine.run(_SPANS.format(spans=spans, present=present))
     days = list(question.window.days)
     params = {"length": length, "days": days, "first": days[0], "last": days[-1]}

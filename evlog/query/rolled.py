@@ -163,6 +163,8 @@ class _Run:
         late = [one for one in self.periods if one not in told]
         if not wanted.distinct or len(late) > _LATE or not any(map(self._is_held, told)):
             return None
+        if not any_partition(question):
+            return None  # what there is to say of days that hold nothing is said by those that look
         question.fit(self._reach())
         active = Active(question)
         rows = [
