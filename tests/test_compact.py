@@ -13,7 +13,7 @@ from storekit import DAY_1, DAY_2, DAY_3, NOW, event
 from torture import much
 
 from evlog import compact
-from evlog.errors import EvlogError
+from evlog.errors import EvlogError, StoreDamaged
 from evlog.store import ids, layout, parts, snapshot
 
 if TYPE_CHECKING:
@@ -62,6 +62,30 @@ def test_late_events_join_the_part(store: layout.Store) -> None:
     assert list((store.root / "events").iterdir()) == []
     assert [path.name for path in store.ids(DAY_1).iterdir()] == [layout.PART_IDS]
     kit.sound(store)
+
+
+@pytest.mark.parametrize("batch", [0, 7, 127, 128, 999_999_999_999])
+def test_what_a_part_covers_is_read_from_its_last_bytes(tmp_path: Path, batch: int) -> None:
+    """No text of an event is taken for it, though the least and the greatest event type stand in the footer."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    liar = "\x18\x0cevlog.covers\x18\x0277\x00"
+    columns = [pa.array([liar if one.name == "event_type" else None], one.type) for one in parts.schema()]
+    path = tmp_path / "events.parquet"
+    parts.write(path, [pa.record_batch(columns, schema=parts.schema())], covers=batch)
+    assert parts.covers(path) == batch == int(pq.read_metadata(path).metadata[b"evlog.covers"])
+    whole = path.read_bytes()
+    for damaged in (
+        whole[:-1],
+        whole[:7],
+        b"",
+        whole[:-8] + b"\xff\xff\xff\x7fPAR1",
+        whole.replace(b"evlog.covers", b"evlog.cover_"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(StoreDamaged):
+            parts.covers(path)
 
 
 def test_what_a_part_holds(store: layout.Store) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torture import much
 
-from evlog import reports, window
+from evlog import engine, reports, window
 from evlog.cli.run import run
 from evlog.engine import EngineError
 from evlog.errors import StoreDamaged
@@ -165,6 +165,32 @@ def test_of_the_day_that_is_running_its_own_events_are_read_and_the_users_of_the
     assert source(store, now, last - 13 * DAY, last) == "both"  # a late event made another day stale
     storekit.ingest(store, storekit.event("most", ts="2026-03-26T01:00:00Z", user="u2"), now=datetime(2026, 4, 3))
     assert source(store, now, last - 13 * DAY, last) == "events"
+
+
+@pytest.mark.parametrize("name", ["dau", "wau", "mau", "active", "events"])
+def test_an_answer_from_rollups_opens_no_engine_though_ids_are_linked(tmp_path, monkeypatch, name):
+    store, scope = layout.create(tmp_path / "s"), scope_of("UTC", NOW)
+    storekit.ingest(
+        store,
+        storekit.event("n1", ts=f"{DAY_1}T10:00:00Z", user=None, anonymous_id="a1"),
+        storekit.event("n2", ts=f"{DAY_2}T10:00:00Z", user="u1", anonymous_id="a1"),
+        storekit.event("n3", ts=f"{LAST}T10:00:00Z", user="u1"),
+        now=datetime(2026, 4, 1),
+    )
+    rollkit.roll(store, scope)
+    report = reports.load(name).report
+    asked = [rollkit.scope_of(scope, first=day, last=day) for day in (DAY_1, DAY_2, LAST)]
+    counted = [ask(store, one, report, limits=rollkit.ONE_THREAD, rollups=False) for one in asked]
+    far = None if name in {"dau", "wau", "events"} else 1  # the others look back to the day of nobody
+    assert [one.definition.get("linked") for one in counted] == [1, 1, far]
+
+    def opened(_limits):
+        raise AssertionError("an engine was opened")
+
+    monkeypatch.setattr(engine, "_connected", opened)
+    for one, was in zip(asked, counted, strict=True):
+        told, events_ = rollkit.same(ask(store, one, report), was)
+        assert told == events_
 
 
 def test_where_nobody_is_linked_no_event_is_asked_who_is_who(rolled, monkeypatch):
