@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 import stat
+import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -129,8 +130,6 @@ def put_first(path: Path, data: bytes) -> None:
 @contextmanager
 def _scratch(path: Path, data: bytes) -> Iterator[Path]:
     """Yield a synced file beside `path` that holds `data`; gone afterwards, unless it became `path`."""
-    import uuid  # only where something is written: 1 ms
-
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}{SCRATCH}")
     try:
         write_new(scratch, [data])

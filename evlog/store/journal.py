@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -91,8 +92,6 @@ def staging(store: Store) -> Iterator[Staging]:
 
     Unless a commit that names it could not be applied to its end: then recovery needs the files.
     """
-    import uuid
-
     staged = Staging(store, store.staging / uuid.uuid4().hex)
     fd = None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -155,8 +156,6 @@ def must_be_utf8(path: Path) -> None:
 
 def create(root: Path) -> Store:
     """The store at `root`, made (or completed) if need be; the marker comes last, so it never names half a store."""
-    import uuid
-
     must_be_utf8(root)
     for path in reversed([root, *root.parents]):
         if not path.exists():
