@@ -1,8 +1,9 @@
 """The fast lane: lines that are already nearly canonical, decoded by types that are compiled from the plan.
 
 What it takes, the exact judge (`check.Judge`) would take too and turn into the same bytes; a test holds the two against
-each other. Whatever it does not take at once (another field name, a nested object, a null, anything unusual) goes to
-the judge: the lane is an economy, never a second opinion. It tries a chunk of lines as one, then each line.
+each other. Whatever it does not take at once (a nested object, a null, anything unusual) goes to the judge: the lane is
+an economy, never a second opinion. It tries a chunk of lines as one, then each line; other names for fields it learns
+from a line that came to the judge.
 """
 
 from __future__ import annotations
