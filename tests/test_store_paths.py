@@ -252,6 +252,22 @@ def test_an_interrupt_while_staging_is_removed_leaves_nothing(
     assert list(store.staging.iterdir()) == []
 
 
+def test_no_store_is_made_through_a_symlink(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "s").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreDamaged, match="is a symlink"):
+        layout.create(tmp_path / "s")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_folder_above_a_store_may_be_a_symlink(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "here").symlink_to(tmp_path / "elsewhere")
+    made = layout.create(tmp_path / "here" / "s")
+    kit.ingest(made, event("a"))
+    kit.sound(layout.open_store(tmp_path / "elsewhere" / "s"))
+
+
 def test_no_sweep_meets_a_staging_folder_that_has_no_owner_yet(store: layout.Store) -> None:
     """Many are born while others sweep: none is taken for dead."""
     code = textwrap.dedent(f"""

@@ -147,7 +147,7 @@ def folder(path: Path) -> Path:
         path.mkdir(mode=FOLDER_MODE, exist_ok=True)
     if not is_folder(path):  # pragma: no cover - lost a race against something that is no folder
         raise StoreDamaged(f"{path} is in the way: expected a folder")
-    sync_folder(path.parent)
+    sync_folder(path.parent.resolve())  # a folder above a store may be reached through a symlink, as /tmp often is
     return path
 
 

@@ -157,6 +157,8 @@ def must_be_utf8(path: Path) -> None:
 def create(root: Path) -> Store:
     """The store at `root`, made (or completed) if need be; the marker comes last, so it never names half a store."""
     must_be_utf8(root)
+    if root.is_symlink() and not (root / MARKER).exists():
+        raise StoreDamaged(f"{root} is a symlink: no store is made through one", hint="name the folder it leads to")
     for path in reversed([root, *root.parents]):
         if not path.exists():
             durable.folder(path)
