@@ -99,6 +99,7 @@ ROWS = (
         Reach(),
         same_as("delete"),
         delete_light,
+        rounds=2,
         sizes=FULL,
     ),
     Row(
@@ -108,6 +109,7 @@ ROWS = (
         Reach(),
         delete_long,
         delete_light,
+        rounds=2,
         sizes=FULL,
     ),
 )

@@ -63,7 +63,7 @@ def _grep(share: float) -> Callable[[Bench], Cost]:
 ROWS = (
     Row("export", "user export", _GREP, Reach(ratio=0.05), _export(OFTEN), _grep(OFTEN)),
     Row("export-few", "user export, of few days", _GREP, Reach(ratio=0.05), _export(SELDOM), _grep(SELDOM)),
-    Row("delete", "user delete", _GREP, Reach(ratio=0.05, peak_mb=TREE_MB), _delete(OFTEN), _grep(OFTEN)),
+    Row("delete", "user delete", _GREP, Reach(ratio=0.05, peak_mb=TREE_MB), _delete(OFTEN), _grep(OFTEN), rounds=2),
     Row(
         "delete-few",
         "user delete, of few days",
@@ -71,5 +71,6 @@ ROWS = (
         Reach(ratio=0.05, peak_mb=TREE_MB),
         _delete(SELDOM),
         _grep(SELDOM),
+        rounds=2,
     ),
 )
