@@ -73,7 +73,8 @@ _BY_FUNCTION: dict[str, dict[str, str]] = {
         "`writer.add_key_value_metadata({_COVERS.decode(): str(covers…` before `path.chmod(durable.FILE_MODE)`": (
             "nothing of an event is in the file yet"
         ),
-        "`for table in _grouped(batches, pa):` before `writer.add_key_value_metadata({_COVERS.decode(): str(covers…`": (
+        "`for table in chain([first], (_shaped(table, first.schema) f…` before `writer.add_key_value_metadata({_COVERS.decode(): "
+        "str(covers…`": (
             "what is told of a file is written with its footer, at the end"
         ),
     },
