@@ -99,13 +99,14 @@ class Watch:
 def family(pid: int) -> Iterator[int]:
     """`pid` and all its descendants that live."""
     yield pid
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = task.read_text().split()
-        except OSError:  # ended meanwhile
-            continue
-        for child in children:
-            yield from family(int(child))
+    try:
+        children = [
+            child for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+        ]
+    except OSError:  # ended meanwhile
+        return
+    for child in children:
+        yield from family(int(child))
 
 
 def pss_kb(pid: int) -> int | None:
