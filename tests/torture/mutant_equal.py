@@ -13,8 +13,23 @@ _BY_FUNCTION: dict[str, dict[str, str]] = {
         "`if len(self._open) >= _MANY:` before `with told_once('write', path):`": "one descriptor more is held, at most",
     },
     "store/durable.py folder": {
-        "`sync_folder(path.parent)` before `if not is_folder(path):`": "the race that is looked for was lost before; a sync "
+        "`sync_folder(path.parent.resolve())` before `if not is_folder(path):`": "the race that is looked for was lost before; a sync "
         "changes nothing of it",
+    },
+    "compact/__init__.py _compacted": {
+        "`key = lru_cache(_USERS)(tombstones.load(store).user_key)` before `if not days:`": "where there are no days nobody "
+        "asks for a key",
+    },
+    "compact/__init__.py _stage": {
+        "`durable.write_new(staged.file(f'{day.day}-ids'), ids.chunks…` before `rows = part.write(staged, day, key, "
+        "covers=highest)`": _STAGED,
+    },
+    "compact/part.py _odd": {
+        "`return found` before `for segment in some:`": "the staging folder goes with all that is in it",
+    },
+    "compact/part.py _by_engine": {
+        "`if name is not None:` before `with contextlib.suppress(engine.OutOfMemory), engine.connec…`": "what is left of the "
+        "try before is written over",
     },
     "compact/__init__.py _merge": {
         "`staged.write('ids', ids.chunks(_ids(store, day)))` before `staged.write('lines', lines())`": _STAGED,
@@ -58,6 +73,12 @@ _BY_FUNCTION: dict[str, dict[str, str]] = {
     },
     "export/folder.py _written": {"without os.O_NOFOLLOW": "O_EXCL follows no symlink either"},
     "archive/out.py constants": {"_NEW without os.O_NOFOLLOW": "O_EXCL follows no symlink either"},
+    "store/layout.py create": {
+        "`for path in reversed([root, *root.parents]):` before `if root.is_symlink() and (not (root / MARKER).exists()):`": "where "
+        "there is a symlink no folder is made, wherever it leads",
+        "`if root.is_symlink() and (not (root / MARKER).exists()):` before `must_be_utf8(root)`": "both refuse before "
+        "anything is written",
+    },
     "store/locks.py _take": {
         "`time.sleep(_POLL)` before `if time.monotonic() >= give_up:`": "it gives up a twentieth of a second later",
     },

@@ -128,7 +128,7 @@ def _by_pytest(check: str) -> str:
 
 def put_in_place(mutant: Mutant) -> None:
     """Let the imported module do what the mutant does."""
-    name = "evlog." + mutant.file.removesuffix(".py").replace("/", ".")
+    name = "evlog." + mutant.file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     module = importlib.import_module(name)
     code = compile(mutant.source, str(module.__file__), "exec", dont_inherit=True)
     if mutant.function == "constants":
