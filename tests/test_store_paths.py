@@ -265,7 +265,9 @@ def test_a_folder_above_a_store_may_be_a_symlink(tmp_path: Path) -> None:
     (tmp_path / "here").symlink_to(tmp_path / "elsewhere")
     made = layout.create(tmp_path / "here" / "s")
     kit.ingest(made, event("a"))
-    kit.sound(layout.open_store(tmp_path / "elsewhere" / "s"))
+    reached = layout.open_store(tmp_path / "elsewhere" / "s")
+    assert kit.ids(reached) == ["a"]
+    kit.sound(reached)
 
 
 def test_no_sweep_meets_a_staging_folder_that_has_no_owner_yet(store: layout.Store) -> None:
