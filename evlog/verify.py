@@ -7,10 +7,13 @@ It never touches events.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from evlog import engine
 from evlog.errors import StoreDamaged
 from evlog.event.record import Line, encode, entry
 from evlog.store import (
@@ -19,6 +22,7 @@ from evlog.store import (
     firsts,
     ids,
     journal,
+    keys,
     links,
     locks,
     parts,
@@ -27,10 +31,10 @@ from evlog.store import (
     snapshot,
     tombstones,
 )
-from evlog.store.layout import FIRSTS, PART_IDS
+from evlog.store.layout import COLLISION, FIRSTS, PART_IDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -45,6 +49,17 @@ class _Stored(Line):
 
 _decode = msgspec.json.Decoder(_Stored).decode
 _AT = b',"seq":'
+_USERS = 65_536  # keys that are remembered from one part to the next
+_AT_ONCE = 2_000_000  # users that are held in memory together, at most
+_MEMORY = "220MB"
+_SHARED = """
+SELECT   user_key
+FROM     read_parquet($parts, hive_partitioning = false)
+WHERE    user_key BETWEEN $first AND $last
+GROUP BY user_key
+HAVING   min(hash(user_id)) <> max(hash(user_id))
+LIMIT    1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +102,19 @@ def verify(
         for number, segment in enumerate(now.hot):
             _segment(store, segment, told, repair=repair)
             seen(number + 1, total)
+        key = lru_cache(_USERS)(tombstones.load(store).user_key)
+        sound = []
         for number, part in enumerate(now.cold):
-            _part(store, part, told, repair=repair)
+            if _part(store, part, told, key, repair=repair):
+                sound.append(part)
             seen(len(now.hot) + number + 1, total)
+        _apart(store, sound, told, repair=repair)
         _rejects(store, told)
         _firsts(now, told)
         _links(store, told)
         _former(store, now, told)
         _rollups(store, told)
         told.findings += [Finding(one.path, one.says) for one in audit.findings(store)]
-        tombstones.load(store)
     return told
 
 
@@ -150,25 +168,58 @@ def _line(line: bytes, day: date, found: bytearray) -> str | None:
     return None if encode(bare) == content else "not in canonical form"
 
 
-def _part(store: Store, part: Part, told: Verified, *, repair: bool) -> None:
-    """A part can be read to its end, holds events of its day only, and the index knows exactly these."""
+def _part(store: Store, part: Part, told: Verified, key: Callable[[str], int], *, repair: bool) -> bool:
+    """A part can be read to its end, holds events of its day only, users by their keys, and the index knows all of it.
+
+    Whether it can be read.
+    """
     name = f"parquet/date={part.day}/{part.path.name}"
     told.files += 1
     found = bytearray()
-    outside = 0
+    outside = strange = 0
     try:
         parts.covers(part.path)
         for batch in parts.read(part.path):
             told.events += batch.num_rows
             found += b"".join(entry(event_id, b"") for event_id in batch.column("event_id").to_pylist())
             outside += sum(ts.date() != part.day for ts in batch.column("ts").to_pylist())
+            users = zip(batch.column("user_id").to_pylist(), batch.column("user_key").to_pylist(), strict=True)
+            strange += sum(known != (None if user is None else key(user)) for user, known in users)
     except (OSError, ValueError, StoreDamaged) as error:
         told.findings.append(Finding(name, f"cannot be read: {error}"))
-        return
+        return False
     if outside:
         told.findings.append(Finding(name, f"{outside} events belong to another partition"))
+    if strange:
+        told.findings.append(Finding(name, f"{strange} events have a user_key that is not their user's"))
     wanted = ids.arranged(ids.entries(found))
     _index(store, store.ids(part.day) / PART_IDS, wanted, told, repair=repair, contents=False)
+    return True
+
+
+def _apart(store: Store, cold: Sequence[Part], told: Verified, *, repair: bool) -> None:
+    """No two users share a key, or the store is marked: compaction looks at a day alone, this at all of them."""
+    if not cold or not keys.tell_apart(store) or not _shared(cold):
+        return
+    found = Finding(COLLISION, "it is missing: two users have the same user_key", repairable=True)
+    if not repair:
+        told.findings.append(found)
+        return
+    with locks.commit(store):
+        keys.mark(store)
+    told.repaired.append(found)
+
+
+def _shared(cold: Sequence[Part]) -> bool:
+    """Whether two users in these parts have the same key; keys are looked at by ranges, which are evenly filled."""
+    names = [str(part.path) for part in cold]
+    ranges = 1 + sum(parts.rows(part.path) for part in cold) // _AT_ONCE
+    bounds = [-(2**63) + number * 2**64 // ranges for number in range(ranges + 1)]
+    with engine.connect(engine.Limits(threads=1, memory=_MEMORY)) as connection:
+        return any(
+            connection.rows(_SHARED, {"parts": names, "first": first, "last": last - 1})
+            for first, last in pairwise(bounds)
+        )
 
 
 def _index(store: Store, path: Path, wanted: ids.Ids, told: Verified, *, repair: bool, contents: bool = True) -> None:

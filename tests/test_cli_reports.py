@@ -16,6 +16,7 @@ from evlog.cli import clock
 from evlog.cli.app import loaded
 from evlog.cli.run import run
 from evlog.cli.table import COMMANDS
+from evlog.store import tombstones
 
 NOW = datetime(2026, 3, 10, 12, 30, 15, 999)
 PLAN = """
@@ -246,6 +247,12 @@ def test_compact_changes_no_answer(evlog):
     assert (code, [row["events"] for row in rows(out)]) == (0, [2, 2, 2, 2])
     assert evlog("report", "dau", "--all-time", "--format", "json") == before
     assert evlog("compact")[2] == "nothing to compact\n"
+
+
+def test_compact_says_that_keys_do_not_tell_users_apart(evlog, monkeypatch):
+    monkeypatch.setattr(tombstones.Tombstones, "user_key", lambda _known, _user: 1)
+    assert "two users share a key" in evlog("compact")[2]
+    assert "two users share a key" in evlog("compact")[2]
 
 
 def test_rejects_are_listed_shown_replayed_and_cleared(evlog, tmp_path):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from evlog.compact import part
 from evlog.compact.part import Day
-from evlog.store import durable, ids, journal, locks, snapshot, tombstones
+from evlog.store import durable, ids, journal, keys, locks, snapshot, tombstones
 from evlog.store.layout import PART, PART_IDS, SEQ_BITS
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from datetime import date
 
+    from evlog.compact.part import Made
     from evlog.store.journal import Staging
     from evlog.store.layout import SegmentName, Store
     from evlog.store.snapshot import Segment
@@ -100,13 +101,13 @@ def _compacted(store: Store, days: Sequence[Day]) -> Generator[Done]:
         return
     key = lru_cache(_USERS)(tombstones.load(store).user_key)
     with journal.staging(store) as staged, closing(_ahead(days, lambda day: _stage(staged, day, key))) as made:
-        for day, rows in made:
+        for day, one in made:
             size = staged.file(f"{day.day}-part").stat().st_size
-            _commit(staged, day)
-            yield Done(day.day, rows, len(day.segments), day.bytes_in, size)
+            _commit(staged, day, one)
+            yield Done(day.day, one.events, len(day.segments), day.bytes_in, size)
 
 
-def _ahead(days: Sequence[Day], make: Callable[[Day], int]) -> Generator[tuple[Day, int]]:
+def _ahead(days: Sequence[Day], make: Callable[[Day], Made]) -> Generator[tuple[Day, Made]]:
     """Each day with what `make` makes of it, in order; days that fit in memory are made side by side, ahead of it.
 
     Threads will do: nearly all is done in numpy, Arrow and the kernel, which let go of the interpreter.
@@ -116,7 +117,7 @@ def _ahead(days: Sequence[Day], make: Callable[[Day], int]) -> Generator[tuple[D
         if not fits or len(group) == 1 or sum(day.bytes_in for day in group) < _WORTH:
             yield from ((day, make(day)) for day in group)
             continue
-        waiting: deque[tuple[Day, Future[int]]] = deque()
+        waiting: deque[tuple[Day, Future[Made]]] = deque()
         with ThreadPoolExecutor(_WORKERS) as pool:
             try:
                 for day in group:
@@ -129,15 +130,15 @@ def _ahead(days: Sequence[Day], make: Callable[[Day], int]) -> Generator[tuple[D
                 pool.shutdown(cancel_futures=True)
 
 
-def _stage(staged: Staging, day: Day, key: Callable[[str], int]) -> int:
-    """Stage the part of a partition and its ids, synced; how many events it holds."""
+def _stage(staged: Staging, day: Day, key: Callable[[str], int]) -> Made:
+    """Stage the part of a partition and its ids, synced."""
     highest = max(segment.name.batch for segment in day.segments)  # the part covers none of these
-    rows = part.write(staged, day, key, covers=highest)
+    made = part.write(staged, day, key, covers=highest)
     durable.write_new(staged.file(f"{day.day}-ids"), ids.chunks(_ids(staged.store, day)))
-    return rows
+    return made
 
 
-def _commit(staged: Staging, day: Day) -> None:
+def _commit(staged: Staging, day: Day, made: Made) -> None:
     """Put what was staged of a partition in place of what it covers."""
     renames = [
         (f"{day.day}-ids", f"ids/{day.day}/{PART_IDS}"),
@@ -145,6 +146,8 @@ def _commit(staged: Staging, day: Day) -> None:
     ]
     with locks.commit(staged.store):
         journal.recover(staged.store)
+        if not made.apart:
+            keys.mark(staged.store)
         journal.commit(staged, "compact", renames, unlinks=_covered(day))
 
 

@@ -72,6 +72,14 @@ class Day:
         return sum(segment.stamp[1] for segment in self.segments) + (self.part.stamp[1] if self.part else 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A staged part: how many events it holds, and whether each key in it stands for one user."""
+
+    events: int
+    apart: bool
+
+
 def fits(day: Day) -> bool:
     """Whether a day can be sorted in memory."""
     size = sum(segment.stamp[1] for segment in day.segments)
@@ -80,19 +88,20 @@ def fits(day: Day) -> bool:
     return size + _FOLDED * day.part.stamp[1] <= _FITS and parts.rows(day.part.path) <= parts.ROW_GROUP
 
 
-def write(staged: Staging, day: Day, key: Callable[[str], int], *, covers: int) -> int:
-    """Stage the part of a partition, synced; how many events it holds. `key` tells the key of a user."""
+def write(staged: Staging, day: Day, key: Callable[[str], int], *, covers: int) -> Made:
+    """Stage the part of a partition, synced. `key` tells the key of a user."""
     name = f"{day.day}-part"
     if fits(day):
-        rows = parts.write(staged.file(name), [_in_memory(staged, day, key)], covers=covers)
+        table, apart = _in_memory(staged, day, key)
+        made = Made(parts.write(staged.file(name), [table], covers=covers), apart)
     else:
-        rows = _by_engine(staged, name, lambda connection: _spilled(connection, staged, day, key, covers=covers))
+        made = _by_engine(staged, name, lambda connection: _spilled(connection, staged, day, key, covers=covers))
     staged.adopt(name)
-    return rows
+    return made
 
 
-def _in_memory(staged: Staging, day: Day, key: Callable[[str], int]) -> Any:
-    """The events of a day that fits, sorted, as an Arrow table."""
+def _in_memory(staged: Staging, day: Day, key: Callable[[str], int]) -> tuple[Any, bool]:
+    """The events of a day that fits, sorted, as an Arrow table, and whether their keys tell users apart."""
     import pyarrow as pa
 
     if not hasattr(_own, "room"):
@@ -104,8 +113,8 @@ def _in_memory(staged: Staging, day: Day, key: Callable[[str], int]) -> Any:
     if day.part is not None:
         tables.append(pa.Table.from_batches(parts.read(day.part.path)).drop_columns(["user_key"]))
     table = tables[0] if len(tables) == 1 else pa.concat_tables(parts.unfolded(one) for one in tables).combine_chunks()
-    keys, order = _order(table, key)
-    return parts.taken(table.append_column("user_key", keys), pa.array(order))
+    keys, order, apart = _order(table, key)
+    return parts.taken(table.append_column("user_key", keys), pa.array(order)), apart
 
 
 def _plain(found: lines.Lines, day: Day) -> Any:
@@ -157,8 +166,11 @@ def _odd(staged: Staging, day: Day, odd: list[bytes]) -> Any:
     return found
 
 
-def _order(table: Any, key: Callable[[str], int]) -> tuple[Any, Numbers]:
-    """The key of each row's user, and the rows by key, ts, seq and event_id; who has no user comes last."""
+def _order(table: Any, key: Callable[[str], int]) -> tuple[Any, Numbers, bool]:
+    """The key of each row's user, and the rows by key, ts, seq and event_id; who has no user comes last.
+
+    And whether the keys tell users apart.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -180,7 +192,7 @@ def _order(table: Any, key: Callable[[str], int]) -> tuple[Any, Numbers]:
         rows = order[some]
         told = {"place": place[rows], "seq": seq[rows], "event_id": table.column("event_id").take(pa.array(rows))}
         order[some] = rows[pc.sort_indices(pa.table(told), [(name, "ascending") for name in told]).to_numpy()]
-    return keys, order
+    return keys, order, len(known) == len(of_user)
 
 
 def _by_engine(staged: Staging, name: str | None, work: Callable[[Engine], T]) -> T:
@@ -202,9 +214,11 @@ def _by_engine(staged: Staging, name: str | None, work: Callable[[Engine], T]) -
             return work(connection)
 
 
-def _spilled(connection: Engine, staged: Staging, day: Day, key: Callable[[str], int], *, covers: int) -> int:
-    """Sort the events of a partition into a staged part by the engine; how many there are."""
+def _spilled(connection: Engine, staged: Staging, day: Day, key: Callable[[str], int], *, covers: int) -> Made:
+    """Sort the events of a partition into a staged part by the engine."""
     view.offer(connection, day.segments, (day.part,) if day.part else ())
     users = [str(user) for (user,) in connection.rows(_USERS)]
-    connection.run(_KEYS, {"users": users, "keys": [key(user) for user in users]})
-    return parts.write(staged.file(f"{day.day}-part"), connection.batches(_SORTED), covers=covers)
+    keys = [key(user) for user in users]
+    connection.run(_KEYS, {"users": users, "keys": keys})
+    rows = parts.write(staged.file(f"{day.day}-part"), connection.batches(_SORTED), covers=covers)
+    return Made(rows, len(set(keys)) == len(users))

@@ -29,6 +29,10 @@ SELECT   *
 FROM     read_parquet(getvariable('part'), hive_partitioning = false)
 ORDER BY user_key NULLS LAST, ts, seq, event_id
 """
+_APART = """
+SELECT count(DISTINCT user_id) = count(DISTINCT user_key) AS apart
+FROM   read_parquet(getvariable('part'), hive_partitioning = false)
+"""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -67,8 +71,11 @@ def _retold(batch: Any, going: Going, known: Tombstones, out: Outcome) -> Any:
     return left[0] if left else batch.slice(0, 0)
 
 
-def sorted_again(staged: Staging, name: str, *, covers: int) -> str:
-    """The name of a staged part with the rows of the staged part `name`, sorted as parts are; it spills to disk."""
+def sorted_again(staged: Staging, name: str, *, covers: int) -> tuple[str, bool]:
+    """The name of a staged part with the rows of the staged part `name`, sorted as parts are; it spills to disk.
+
+    And whether its keys tell users apart.
+    """
     again = f"{staged.serial()}-sorted"
     for memory in _MEMORY:
         with (
@@ -77,9 +84,10 @@ def sorted_again(staged: Staging, name: str, *, covers: int) -> str:
         ):
             connection.run(_NAMED, {"part": str(staged.file(name))})
             parts.write(staged.file(again), connection.batches(_SORTED), covers=covers)
+            ((apart,),) = connection.rows(_APART)
             break
     staged.file(name).unlink()
-    return again
+    return again, bool(apart)
 
 
 def _opened(row: Event) -> Event:

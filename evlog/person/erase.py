@@ -22,7 +22,7 @@ from evlog.person import beside, closure, going, pending, scan
 from evlog.person.mention import ERASED
 from evlog.person.receipt import Changed, Receipt
 from evlog.person.rewrite import Rewrite
-from evlog.store import audit, journal, links, locks, quarantine, rollups, snapshot, tombstones
+from evlog.store import audit, journal, keys, links, locks, quarantine, rollups, snapshot, tombstones
 from evlog.store.layout import SegmentName
 from evlog.store.snapshot import StoreBusy
 
@@ -125,6 +125,8 @@ def _attempt(store: Store, who: list[Closure], leaving: Going, how: How) -> tupl
                 return receipt, journal.newest(store)  # all was done before
             _bury(store, work)
             _tell(store, work, how)
+            if not work.apart:
+                keys.mark(store)
             return receipt, journal.commit(staged, "erasure", work.renames, unlinks=work.unlinks)
 
 

@@ -54,6 +54,7 @@ class Rewrite:
     renames: list[tuple[str, str]] = field(default_factory=list)
     unlinks: list[str] = field(default_factory=list)
     days: set[date] = field(default_factory=set)  # partitions that are not what they were
+    apart: bool = True  # whether the keys of new users tell them apart from others
     _done: set[str] = field(default_factory=set)
     _former: dict[date, list[ids.Ids]] = field(default_factory=dict)  # what the index knew of events that are renamed
 
@@ -132,7 +133,8 @@ class Rewrite:
             path.unlink()
             return
         if out.moved:
-            name = cold.sorted_again(self.staged, name, covers=parts.covers(part.path))
+            name, apart = cold.sorted_again(self.staged, name, covers=parts.covers(part.path))
+            self.apart &= apart
         after = _sha256(self.staged.file(name)) if out.kept else None
         if out.kept:
             self.staged.adopt(name)

@@ -33,6 +33,8 @@ PART = "events.parquet"
 PART_IDS = "part.ids"
 FIRSTS = "firsts/first-seen"
 """The memory of who was first seen when, as journal records name it."""
+COLLISION = "tombstones/collision"
+"""Is there once two users have the same `user_key`, and stays (`store/keys.py`)."""
 
 _DATE = re.compile(r"(?:date=)?(\d{4}-\d\d-\d\d)", re.ASCII)
 _NAME = re.compile(r"(\d{12})-(\d{8}T\d{6}S\d{6}Z)-(\d+)\.(?:ndjson|ids|rejects)", re.ASCII)

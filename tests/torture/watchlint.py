@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COMMIT, STAGING, MAINTENANCE = "locks/commit", "locks/staging", "locks/maintenance"
 _FREE = ("staging", "locks", "journal", "runs")  # what no record names
-_MADE_ONCE = ("evlog.json", "tombstones/key", "tombstones/pseudonym-key")
+_MADE_ONCE = ("evlog.json", "tombstones/key", "tombstones/pseudonym-key", "tombstones/collision")
 _TIERS = (
     "events", "parquet", "ids", "quarantine", "tombstones", "links", "firsts", "rollups", "audit",
 )  # fmt: skip

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from evlog.compact import Done
 
 
+_SHARED = "two users share a key: people are told apart by their ids, which takes longer"
+
+
 @command(example="evlog compact", exits=(1, 4), prints="table")
 def compact(
     call: "Call",
@@ -30,6 +33,7 @@ def compact(
 ) -> None:
     """Turn the segments of closed days (before today, UTC) into one Parquet file a day; no answer changes."""
     from evlog import compact as compaction
+    from evlog.store import keys
 
     shape, store = printing.shape(given), call.store()
     until = _until(call, before, all_days=all_days)
@@ -39,7 +43,9 @@ def compact(
         rows = [(one.day, None, len(one.segments), one.bytes_in, None) for one in both]
     else:
         rows = [_row(one) for one in _run(call, until, maintaining.seconds(wait))]
-    printing.emit(call, _result(call, rows, dry_run=dry_run, table=shape.table), shape)
+    notes = [*(["dry run: nothing was changed"] if dry_run else []), *([] if rows else ["nothing to compact"])]
+    notes += [] if keys.tell_apart(store) else [_SHARED]
+    printing.emit(call, _result(call, rows, notes, table=shape.table), shape)
 
 
 def _until(call: "Call", before: str | None, *, all_days: bool) -> "date | None":
@@ -71,7 +77,7 @@ def _row(done: "Done") -> tuple[Any, ...]:
     return done.day, done.events, done.segments, done.bytes_in, done.bytes_out
 
 
-def _result(call: "Call", rows: list[tuple[Any, ...]], *, dry_run: bool, table: bool) -> Any:
+def _result(call: "Call", rows: list[tuple[Any, ...]], notes: list[str], *, table: bool) -> Any:
     """A row a day; for a person, who may look at hundreds, the sums alone."""
     from evlog.query.result import Column, Result
 
@@ -80,7 +86,6 @@ def _result(call: "Call", rows: list[tuple[Any, ...]], *, dry_run: bool, table: 
     for place, column in enumerate(counted, 1):
         known = [row[place] for row in rows if row[place] is not None]
         sums[column.name] = sum(known) if len(known) == len(rows) else None
-    notes = [*(["dry run: nothing was changed"] if dry_run else []), *([] if rows else ["nothing to compact"])]
     if table:
         columns, shown = (Column("days", "count"), *counted), (tuple(sums.values()),)
         return Result("compact", columns, shown if rows else (), call.now, notes=tuple(notes))
