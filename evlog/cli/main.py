@@ -14,7 +14,7 @@ def main() -> None:
 
         sys.stdout.write(f"evlog {__version__}\n")
         return
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts threads to multiply matrices: 70 ms of CPU for nothing
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts threads to multiply matrices: 70 ms, for nothing
     try:
         from evlog.cli.run import run
 
