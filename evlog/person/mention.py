@@ -29,7 +29,7 @@ _SAFE = re.compile(r'[^"\\/\x00-\x1f\x7f]+')  # what no JSON writer need escape
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _TOKEN = re.compile(r'[^\s"{}\[\]:,]+')
 _PEOPLE = frozenset({"anonymous", "person", "user"})  # types of targets that are users
-_LABELS = frozenset(
+LABELS = frozenset(
     {"event_id", "session_id", "target_id", "event_type", "category", "target_type", "feature", "source"}
 )
 _THEIRS = frozenset((*ALIASES["user_id"], *ALIASES["anonymous_id"]))
@@ -216,7 +216,7 @@ def of(ids: Iterable[str], *, instead: Mapping[str, str] | None = None) -> Menti
 def counts(mention: Mention, column: str, event: dict[str, Any]) -> bool:
     """Whether a column of somebody else's event can speak of the id: not where a short one stands by chance."""
     people = column == "target_id" and str(event.get("target_type")).lower() in _PEOPLE
-    return mention.long or people or column not in _LABELS
+    return mention.long or people or column not in LABELS
 
 
 def spread(value: Any) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """The proof of an erasure: every file of the store is read back and searched for the ids.
 
-It shares no code with the removal but the definition of a mention: all that a line or a row holds is decoded to its
-last text, the ids are looked for in there, and where one stands, the mention is judged column by column.
+It shares no code with the removal but the definition of a mention. Every byte of a file of lines and every text of a
+part is looked through (person/likely.py); a line or a row in which an id may stand is decoded to its last text, and
+where one stands, the mention is judged column by column.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from evlog.person import counted
+from evlog.person.likely import Likely
 from evlog.person.mention import Mentions, spread, spread_line
 from evlog.person.pending import FILE as PENDING
 from evlog.store import durable, linked, parts
 from evlog.store.layout import FIRSTS, FOLDERS, PART, PART_IDS, segment_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from evlog.person.mention import Mention
@@ -31,8 +33,8 @@ _LINES = frozenset({".ndjson", ".rejects", ".links", ".rollup", ".log", ".json",
 _AUDIT = re.compile(r"audit/(?:head|\d+\.entry)")
 _PLAIN = ("ts", "received_at")  # times: no id, but an id may look like one
 _IDS = ("event_id", "anonymous_id", "session_id", "target_id")
-_FEW = 16  # ids that are looked for one by one; more of them by one pattern
-_AT_ONCE = 4_096
+_TEXT = "BYTE_ARRAY"
+_RAW = b'"raw_base64"'  # a refused line that is no text
 _OURS = (
     "commit maintenance evlog.covers ARROW parquet-cpp-arrow erasure anonymisation user anonymise user delete --after "
     "--cancel mentions unlinked removed_events removed_parquet removed_quarantine removed_links removed_firsts "
@@ -55,13 +57,14 @@ class _Search:
 
     whole: Mentions
     telling: Mentions
+    likely: Likely
     subjects: frozenset[bytes] = frozenset()  # the keyed hashes that what is known beside events may not hold any more
 
 
 def scan(store: Store, mention: Mentions, *, upto: int, subjects: Iterable[str] = ()) -> Scanned:
     """Search every file; those of batches after `upto` are not looked at: they came later. Nor is `staging/`."""
     telling = Mentions(tuple(one for one in mention.each if not _by_chance(one)))
-    search = _Search(mention, telling, frozenset(bytes.fromhex(one) for one in subjects))
+    search = _Search(mention, telling, Likely(mention), frozenset(bytes.fromhex(one) for one in subjects))
     files = size = 0
     found = []
     for path in sorted(_files(store, store.root)):
@@ -71,11 +74,12 @@ def scan(store: Store, mention: Mentions, *, upto: int, subjects: Iterable[str] 
         files += 1
         name = path.relative_to(store.root).as_posix()
         try:
-            raw = durable.read(path)
+            raw = parts.footer(path) if _is_part(name) else durable.read(path)
+            size += path.stat().st_size
+            speaks = _speaks(path, name, raw, search)
         except FileNotFoundError:
             continue
-        size += len(raw)
-        if _speaks(path, name, raw, search):
+        if speaks:
             found.append(name)
     return Scanned(files, size, tuple(found))
 
@@ -97,10 +101,12 @@ def _speaks(path: Path, name: str, raw: bytes, search: _Search) -> bool:
     return any(_walked(path, name, raw, search))
 
 
+def _is_part(name: str) -> bool:
+    return name.endswith(".parquet")
+
+
 def _unread(name: str, raw: bytes) -> bytes:
-    """The bytes of a file that are not decoded: all of a binary file, but of a part its footer alone."""
-    if name.endswith(".parquet"):
-        return raw[-8 - int.from_bytes(raw[-8:-4], "little") :]
+    """The bytes of a file that are not decoded: all of a binary file, as the footer of a part is."""
     decoded = name.endswith(tuple(_LINES)) or _AUDIT.fullmatch(name)
     return b"" if decoded else raw
 
@@ -116,17 +122,22 @@ def _words() -> str:
 
 
 def _walked(path: Path, name: str, raw: bytes, search: _Search) -> Iterator[bool]:
-    """For each row or line of a file whether it speaks; nothing of a file that has neither."""
+    """For each row or line of a file in which an id may stand whether it speaks; nothing of one that has neither."""
     suffix = path.suffix
-    if suffix == ".parquet":
-        for batch in parts.read(path):
-            yield from _judged([_row(row) for row in batch.to_pylist()], search.whole, _event, spread)
+    if _is_part(name):
+        for batch in _columns(path):
+            rows = search.likely.rows(batch).to_pylist()
+            yield from _judged([_row(row) for row in rows], search.whole, _event, spread)
         return
     if suffix not in _LINES and not _AUDIT.fullmatch(name):
         return
-    lines = [_line(line) for line in raw.split(b"\n") if line]
+    if suffix == ".rejects":
+        some = raw.split(b"\n") if _RAW in raw or search.likely.within(raw) else []
+    else:
+        some = search.likely.lines(raw)
+    lines = [_line(line) for line in some if line]
     if name == PENDING:
-        yield from (one["id"] in search.whole.users for one in lines[0]["pending"])
+        yield from (one["id"] in search.whole.users for line in lines for one in line["pending"])
     elif suffix == ".ndjson":
         yield from _judged(lines, search.whole, _event, spread)
     elif suffix == ".rejects":
@@ -140,6 +151,20 @@ def _walked(path: Path, name: str, raw: bytes, search: _Search) -> Iterator[bool
         yield from _judged(ours, search.telling, _ours, spread)
 
 
+def _columns(path: Path) -> Iterator[Any]:
+    """The texts of a part as record batches; those that the file spells by a dictionary come as one."""
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    group = metadata.row_group(0) if metadata.num_row_groups else None
+    columns = [group.column(number) for number in range(group.num_columns)] if group else []
+    texts = {one.path_in_schema: one.has_dictionary_page for one in columns if one.physical_type == _TEXT}
+    short = [name for name, folded in texts.items() if folded]
+    with pq.ParquetFile(path, metadata=metadata, read_dictionary=short) as file:
+        for number in range(metadata.num_row_groups):
+            yield from file.read_row_group(number, columns=list(texts)).to_batches()
+
+
 def _line(line: bytes) -> dict[str, Any]:
     """A line of JSON; one that was torn by a crash as the text it is."""
     try:
@@ -150,38 +175,22 @@ def _line(line: bytes) -> dict[str, Any]:
 
 
 def _judged(
-    bodies: Sequence[dict[str, Any]],
+    bodies: Iterable[dict[str, Any]],
     mention: Mentions,
     judge: Callable[[dict[str, Any], Mentions], bool],
     texts: Callable[[Any], Iterable[str]],
 ) -> Iterator[bool]:
-    """Judge the bodies in whose texts one of the ids stands, as it is or as JSON spells it, by these ids alone."""
+    """Judge the bodies by those of the ids that stand in their texts, as they are or as JSON spells them."""
     forms = [(one, _forms(one)) for one in mention.each]
-    for start in range(0, len(bodies) if forms else 0, _AT_ONCE):
-        some = bodies[start : start + _AT_ONCE]
-        whole = ["\n".join(texts(body)) for body in some]
-        for body, text, likely in zip(some, whole, _likely(whole, forms), strict=True):
-            if likely:
-                yield judge(body, Mentions(tuple(one for one, said in forms if any(form in text for form in said))))
+    for body in bodies:
+        text = "\n".join(texts(body))
+        near = tuple(one for one, said in forms if any(form in text for form in said))
+        yield judge(body, Mentions(near))
 
 
 def _forms(mention: Mention) -> tuple[str, ...]:
     spelled = orjson.dumps(mention.user).decode()[1:-1]
     return (mention.user,) if spelled == mention.user else (mention.user, spelled)
-
-
-def _likely(whole: Sequence[str], forms: Sequence[tuple[Mention, tuple[str, ...]]]) -> Sequence[bool]:
-    """Which texts may hold one of many ids; all of them where the ids are few."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if len(forms) <= _FEW:
-        return [True] * len(whole)
-    plain = sorted({form for _, said in forms for form in said})
-    pattern = "|".join(re.sub(r"([^\w\x80-\U0010ffff])", r"\\\1", form) for form in plain)
-    texts = pa.array([text.encode("utf-8", "replace").decode() for text in whole], pa.large_string())
-    found: list[bool] = pc.match_substring_regex(texts, pattern).to_pylist()
-    return found
 
 
 def _ours(body: dict[str, Any], mention: Mentions) -> bool:

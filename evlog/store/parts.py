@@ -144,17 +144,17 @@ def covers(path: Path) -> int:
     Read from the bytes of the footer, in which no text of an event comes after the file's own words: it takes 20 µs,
     and no pyarrow.
     """
-    footer = _footer_of(path)
-    place = footer.rfind(_SAID) + len(_SAID)
-    length = footer[place] if len(_SAID) <= place < len(footer) else 0
-    told = footer[place + 1 : place + 1 + length]
+    whole = footer(path)
+    place = whole.rfind(_SAID) + len(_SAID)
+    length = whole[place] if len(_SAID) <= place < len(whole) else 0
+    told = whole[place + 1 : place + 1 + length]
     if not (told.isdigit() and len(told) == length):
         raise StoreDamaged(f"{path} does not say what it covers")
     return int(told)
 
 
-def _footer_of(path: Path) -> bytes:
-    """The bytes of a footer."""
+def footer(path: Path) -> bytes:
+    """The bytes of the footer of a part."""
     fd = durable.reading(path)
     try:
         size = os.fstat(fd).st_size
