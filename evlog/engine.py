@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evlog.errors import EvlogError
+from evlog.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 _BLANK = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
-_EXPLAIN = re.compile(
-    rf"{_BLANK}*EXPLAIN{_BLANK}+(?:ANALYZE{_BLANK}+)?(?:\([^()]*\){_BLANK}*)?", re.IGNORECASE | re.DOTALL
-)
-_EXPLAIN_BARE = re.compile(rf"{_BLANK}*EXPLAIN{_BLANK}*", re.IGNORECASE | re.DOTALL)
+_EXPLAIN = rf"{_BLANK}*EXPLAIN{_BLANK}+(?:ANALYZE{_BLANK}+)?(?:\([^()]*\){_BLANK}*)?"  # compiled when it is needed
+_EXPLAIN_BARE = rf"{_BLANK}*EXPLAIN{_BLANK}*"
 _MOST = 20_000_000  # values that an answer may hold: each is some 60 to 100 bytes
-_WORD = re.compile(rb"[A-Za-z]+")
 _BEFORE = {b"AS", b"MATERIALIZED"}  # the parenthesis of a WITH
 _WITHS = 5  # that may stand in one another
 _READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE", "STATEMENT_NODE"}
@@ -120,7 +117,7 @@ def _connected(limits: Limits) -> Any:
     return connection
 
 
-_MAKES = re.compile(r"\bCREATE (?:OR REPLACE )?TEMP (TABLE|VIEW) (?:IF NOT EXISTS )?(\w+)")
+_MAKES = r"\bCREATE (?:OR REPLACE )?TEMP (TABLE|VIEW) (?:IF NOT EXISTS )?(\w+)"
 """How our own statements make what lasts: noting it costs less than asking the catalogue after every question."""
 
 
@@ -148,7 +145,7 @@ class Engine:
         """Run a statement that answers nothing."""
         with _told():
             self._connection.execute(sql, dict(params or {}))
-        self._made |= {name: kind for kind, name in _MAKES.findall(sql)}
+        self._made |= {name: kind for kind, name in re.findall(_MAKES, sql)}
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of the answer."""
@@ -276,6 +273,7 @@ def _withs(text: str) -> int:
     import duckdb
 
     letters, deepest, open_ones, before = text.encode(), 0, [], b""
+    word_at = re.compile(rb"[A-Za-z]+").match
     for start, kind in duckdb.tokenize(text):
         sign = letters[start : start + 1]
         if kind == duckdb.token_type.operator and sign == b"(":
@@ -284,7 +282,7 @@ def _withs(text: str) -> int:
         elif kind == duckdb.token_type.operator and sign == b")" and open_ones:
             open_ones.pop()
         if kind != duckdb.token_type.comment:
-            word = _WORD.match(letters, start)
+            word = word_at(letters, start)
             before = word[0].upper() if word else sign
     return deepest
 
@@ -297,13 +295,17 @@ def _kind(statement: Any) -> str:
         return ""
 
 
+def _begins(pattern: str, text: str) -> re.Match[str] | None:
+    return re.match(pattern, text, re.IGNORECASE | re.DOTALL)
+
+
 def _describable(text: str) -> bool:
-    return _EXPLAIN_BARE.match(text) is None
+    return _begins(_EXPLAIN_BARE, text) is None
 
 
 def _explained(text: str) -> list[str]:
     """What an EXPLAIN may be about: the text after the word, or after its options."""
-    found = (pattern.match(text) for pattern in (_EXPLAIN_BARE, _EXPLAIN))
+    found = (_begins(pattern, text) for pattern in (_EXPLAIN_BARE, _EXPLAIN))
     return [text[match.end() :] for match in found if match is not None]
 
 

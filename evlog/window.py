@@ -7,11 +7,11 @@ plays now is always given.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
 
 from evlog.errors import UsageError
+from evlog.frozen import dataclass, replace
 
 WeekStart = Literal["monday", "sunday"]
 Unit = Literal["day", "week", "month"]
@@ -57,6 +57,8 @@ def zone(name: str) -> tzinfo:
 
 def midnight(day: date, tz: str) -> datetime:
     """The instant at which `day` begins in the zone; where that time is skipped, the instant of the skip."""
+    if tz == "UTC":
+        return datetime.combine(day, time())
     return datetime.combine(day, time(), zone(tz)).astimezone(UTC).replace(tzinfo=None)
 
 

@@ -68,7 +68,7 @@ def by_typer(name, said):
 def calls(draw):
     """A report, and words of a call: options that it has (or not), with and without a value."""
     name = draw(st.sampled_from(sorted(reports.names())))
-    known = [word for one in parameters(name) for said in one.annotation.__metadata__ for word in said.words]
+    known = [word for one in parameters(name) for word in one.words]
     said = []
     for word in draw(st.lists(st.sampled_from([*known, "--nonsense", "-h", "free"]), max_size=4)):
         value = draw(VALUES)

@@ -22,6 +22,7 @@ from evlog.errors import EvlogError, UsageError
 from evlog.query.result import Column, Result
 from evlog.render import FORMATS, write
 from evlog.render.csv import disarmed
+from evlog.render.json import dumped, spelled
 from evlog.render.style import Style
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -268,3 +269,24 @@ def test_half_characters_break_no_format(text):
     result = replace(EMPTY, columns=(Column("value"),), rows=((text,),), params={"file": text}, summary={text: text})
     for form in FORMATS:
         assert rendered(result, form)
+
+
+KEYS = st.text(max_size=3) | st.integers(-3, 3) | st.dates()
+WHOLE = st.recursive(
+    st.one_of(*VALUES.values())
+    | st.floats()
+    | st.integers()
+    | st.text(max_size=4)
+    | st.dates()
+    | st.datetimes()
+    | st.booleans()
+    | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(WHOLE)
+def test_what_is_written_without_orjson_is_what_orjson_writes(value):
+    assert spelled(value) == dumped(value)

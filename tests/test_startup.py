@@ -84,6 +84,24 @@ def test_a_report_imports_neither_pyarrow_nor_numpy(tmp_path, compacted):
 
 ENGINES = {"duckdb", "pyarrow", "numpy", "msgspec", "pydantic", "dateutil", "importlib.metadata"}
 PARSERS = {"typer", "rich"}
+COSTLY = {
+    "dataclasses",  # and inspect, which it imports: 7 ms; ours are made by evlog.frozen
+    "inspect",
+    "orjson",  # it imports dataclasses, uuid and platform: 10 ms
+    "uuid",
+    "platform",
+    "_hashlib",  # OpenSSL: 3 ms
+    "shutil",  # with every way of compressing: 2 ms
+    "decimal",
+    "base64",
+    "tempfile",
+    "zoneinfo",
+    "evlog.query.where",
+    "evlog.render.escape",
+    "evlog.store.tombstones",
+}
+"""What a series of all events needs nothing of where rollups answer it as JSON."""
+
 SERIES = (["dau"], ["wau"], ["mau"], ["active"])
 TABLES = (["events"], ["usage"], ["targets"], ["errors"])
 """Reports that rollups answer: of any range, and of one that is a kept period."""
@@ -112,6 +130,11 @@ def test_a_report_from_rollups_opens_no_engine_and_needs_no_typer(rolled):
     found, told = modules_of(rolled, ["dau"], "--days", "7", "--where", "event_type = open", "--format", "json")
     assert '"source":"events"' in told
     assert "duckdb" in found
+
+
+def test_and_little_of_the_standard_library(rolled):
+    asked = ["report", "dau", "--data", "s", "--as-of", "2026-03-04", "--days", "7", "--format", "json"]
+    assert not (COSTLY | ENGINES | PARSERS) & modules_after(asked, cwd=rolled)
 
 
 @pytest.mark.long

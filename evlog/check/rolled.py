@@ -15,7 +15,7 @@ from evlog.store import rollups
 from evlog.window import midnight, period_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
 
     from evlog.check.look import Look
@@ -118,7 +118,7 @@ def _answer(question: Question, *, asked: Standing, section: Section, day: date)
     return _numbers(standing.of_series(asked, found).get(day, ()))
 
 
-def _numbers(records: tuple[Record, ...]) -> _Numbers:
+def _numbers(records: Sequence[Record]) -> _Numbers:
     return {(one.metric, one.dimension, one.of): one.value for one in records}
 
 

@@ -5,19 +5,19 @@ Nothing here needs typer, so that `words` can answer without it.
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from evlog.cli import asking, printing
-from evlog.cli.option import argument, option, own_parameters, repeated, setting
+from evlog.cli.option import REQUIRED, argument, keywords, option, repeated, setting
 from evlog.errors import UsageError
+from evlog.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evlog.cli.call import Call
+    from evlog.cli.option import Option
 
 _FED = {
     "window": "funnel_window",
@@ -39,7 +39,7 @@ class Taken:
     """The module of a report, the parameters of its command, and the function that answers what was given for them."""
 
     module: Any
-    parameters: list[inspect.Parameter]
+    parameters: list[Option]
     run: Callable[..., None]
 
 
@@ -48,7 +48,7 @@ def taken(name: str) -> Taken:
     from evlog.reports import load
 
     module = load(name)
-    own = own_parameters(module.report)
+    own = keywords(module.report)
     fed = {p.name: _FED[p.name] for p in own if p.name in _FED}
     readers: dict[str, Callable[[str], Any]] = {}
     parameters = [
@@ -117,17 +117,17 @@ def _named_funnel(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     return given | told | {_STEPS: named.steps}
 
 
-def _option(parameter: inspect.Parameter, readers: dict[str, Callable[[str], Any]]) -> inspect.Parameter:
+def _option(said: Option, readers: dict[str, Callable[[str], Any]]) -> Option:
     """The option of a report's keyword; what typer cannot read itself goes into `readers`."""
-    kind, help_ = _unwrapped(parameter.annotation)
-    name, default = parameter.name, parameter.default
+    kind, help_ = _unwrapped(said.kind)
+    name, default = said.name, said.default
     dashed = f"--{name.rstrip('_').replace('_', '-')}"
     if get_origin(kind) in {tuple, list}:
         readers[name] = tuple
         if name == _STEPS:
             return argument(name, list[str], "STEP…", help_)
         return repeated(name, dashed, "TEXT", help_)
-    if kind is str and default is inspect.Parameter.empty:
+    if kind is str and default is REQUIRED:
         return argument(name, str, name.upper(), help_)
     if timedelta in {kind, *get_args(kind)}:
         from evlog import window

@@ -8,14 +8,15 @@ from evlog.cli.option import flag, option, repeated
 from evlog.errors import UsageError
 
 if TYPE_CHECKING:
-    import inspect
     from collections.abc import Mapping
     from datetime import datetime
 
     from evlog.cli.call import Call
+    from evlog.cli.option import Option
     from evlog.event import plan as planned
     from evlog.event.plan import Plan
     from evlog.query.scope import Index, Pair, Scope
+    from evlog.query.where import Condition
     from evlog.store.layout import Store
     from evlog.window import AsOf, Window
 
@@ -25,7 +26,7 @@ _PREFIX = "ask__"
 _COUNTABLE = 16 << 20  # bytes of quarantine that are read to be counted
 
 
-def parameters() -> list[inspect.Parameter]:
+def parameters() -> list[Option]:
     """The options that select: a window, conditions, groups."""
     return [
         option("ask__first", str | None, None, "--from", metavar="DATE", help="The first day, included."),
@@ -45,7 +46,6 @@ def parameters() -> list[inspect.Parameter]:
 
 def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Scope:
     """The scope of a question, out of what was given for `parameters` and the settings."""
-    from evlog.query import where
     from evlog.query.scope import Scope
 
     if "" in map(str.strip, given["ask__active_events"]):
@@ -56,7 +56,7 @@ def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Sc
     covered = window(call, store, asked)
     return Scope(
         covered,
-        where=tuple(where.parse(text) for text in asked["where"]),
+        where=_conditions(asked["where"]),
         by=asked["by"],
         top=top,
         min_users=asked["min_users"],
@@ -65,6 +65,14 @@ def scope(call: Call, store: Store, given: dict[str, Any], *, table: bool) -> Sc
         quarantined=_quarantined(store, covered),
         **(of_plan(plan) if plan else {}),
     )
+
+
+def _conditions(texts: list[str]) -> tuple[Condition, ...]:
+    if not texts:
+        return ()
+    from evlog.query import where
+
+    return tuple(map(where.parse, texts))
 
 
 def of_plan(plan: Plan) -> dict[str, Any]:

@@ -7,16 +7,17 @@ def compact(call: "Call", *, before: Annotated[str | None, Option(help="…")] =
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 from typer.core import TyperCommand
 
-from evlog.cli.option import Said, everywhere, is_everywhere, own_parameters, setting, take
+from evlog.cli.option import REQUIRED, Option, everywhere, is_everywhere, resolved_hints, setting, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from typer._click import Context, HelpFormatter
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from evlog.cli.printing import Format
 
 Function = TypeVar("Function", bound="Callable[..., int | None]")
+Parameters = Sequence[inspect.Parameter | Option]
+"""What typer is to read: parameters as it knows them, and options said once for it and for `words`."""
 
 EXITS: dict[int, str] = {
     0: "done",
@@ -108,16 +111,29 @@ def _section(param: Any) -> str:
 def built(name: str, function: Callable[..., int | None]) -> TyperCommand:
     """The typer command of a function marked with `command`."""
     about: About = function.__dict__["about"]
-    parameters = [*own_parameters(function), *map(setting, about.settings)]
+    parameters: Parameters = [*own_parameters(function), *map(setting, about.settings)]
     if about.prints is not None:
         from evlog.cli import printing
 
-        parameters += printing.parameters(about.prints, also=about.also)
+        parameters = [*parameters, *printing.parameters(about.prints, also=about.also)]
     return built_from(name, function, parameters, about, help_=inspect.getdoc(function) or "")
 
 
+def own_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a command's function after the first (the call), with their annotations resolved."""
+    hints = resolved_hints(function)
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    named = [p for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    return [p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY) for p in named]
+
+
 def built_from(
-    name: str, function: Callable[..., int | None], parameters: Sequence[inspect.Parameter], about: About, *, help_: str
+    name: str,
+    function: Callable[..., int | None],
+    parameters: Parameters,
+    about: About,
+    *,
+    help_: str,
 ) -> TyperCommand:
     """The typer command that hands the call, and what was given for `parameters`, to `function`."""
 
@@ -133,7 +149,7 @@ def built_from(
     return cast("TyperCommand", typer.main.get_command(app))
 
 
-def signed(run: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> Callable[..., Any]:
+def signed(run: Callable[..., Any], parameters: Iterable[inspect.Parameter | Option]) -> Callable[..., Any]:
     """`run` with `ctx` and `parameters` for its signature: that is where typer reads options from."""
     context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     signature = inspect.Signature([context, *map(_for_typer, parameters)])
@@ -142,11 +158,12 @@ def signed(run: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> 
     return run
 
 
-def _for_typer(parameter: inspect.Parameter) -> inspect.Parameter:
-    """The parameter as typer wants it: with its own word for what was said of it."""
-    kind, *more = get_args(parameter.annotation) if get_origin(parameter.annotation) is Annotated else (None,)
-    if not (more and isinstance(more[0], Said)):
-        return parameter
-    said = more[0]
-    meant = typer.Option(*said.words, **said.more) if said.words else typer.Argument(**said.more)
-    return parameter.replace(annotation=Annotated[kind, meant])
+def _for_typer(one: inspect.Parameter | Option) -> inspect.Parameter:
+    """The parameter as typer wants it: with its own word for what is said of it."""
+    if isinstance(one, inspect.Parameter):
+        return one
+    meant = typer.Option(*one.words, **one.more) if one.words else typer.Argument(**one.more)
+    default = inspect.Parameter.empty if one.default is REQUIRED else one.default
+    return inspect.Parameter(
+        one.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[one.kind, meant]
+    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evlog.errors import EvlogError, UsageError
+from evlog.frozen import dataclass
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from evlog.errors import UsageError
-from evlog.render.escape import escape
+from evlog.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 def complain(message: str, hint: str | None, stream: TextIO) -> None:
     """Write an error as a person reads it: what, and below it what to do."""
+    from evlog.render.escape import escape
+
     first, *more = [escape(line) for line in message.splitlines()] or [""]
     lines = [f"evlog: {first}", *(f"       {line}" for line in more)]
     if hint:
@@ -44,6 +45,8 @@ class Output:
         """Say something beside the result, unless nobody wants to hear it."""
         if not self.quiet:
             sys.stdout.flush()
+            from evlog.render.escape import escape
+
             sys.stderr.write(f"{escape(text)}\n")
 
     def flush(self) -> None:
@@ -65,7 +68,7 @@ class Output:
             if shape.format in render.BINARY and sys.stdout.isatty():
                 raise UsageError(f"{shape.format} is no text for a terminal", hint="write it to a file: --output FILE")
             sys.stdout.flush()
-            style = self.style(sys.stdout)
+            style = self.style(sys.stdout, drawn=shape.plot)
             render.write(result, sys.stdout.buffer, form=form, style=style, raw_csv=shape.raw_csv, bare=bare)
             return
         from evlog.render.output import written_whole
@@ -84,13 +87,12 @@ class Output:
         with written_whole(Path(shape.output)) as file:
             file.write(data)
 
-    def style(self, stream: TextIO) -> Style:
-        """What a table on `stream` may look like."""
-        import shutil
+    def style(self, stream: TextIO, *, drawn: bool = True) -> Style:
+        """What a table or, if it is `drawn`, a picture on `stream` may look like."""
+        from evlog.render.style import PICTURE, Style
 
-        from evlog.render.style import Style
-
-        terminal, columns = stream.isatty(), shutil.get_terminal_size().columns
+        terminal = stream.isatty()
+        columns = _columns() if terminal or drawn else PICTURE
         dumb = os.environ.get("TERM") == "dumb"
         return Style(
             columns if terminal else None,
@@ -100,6 +102,12 @@ class Output:
             colours=_colours(os.environ),
             picture=columns,
         )
+
+
+def _columns() -> int:
+    import shutil  # 2 ms: a table in a pipe has no width
+
+    return shutil.get_terminal_size().columns
 
 
 def _plain_locale(environ: Mapping[str, str]) -> bool:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from evlog.cli.option import flag, option, setting
 from evlog.errors import UsageError
+from evlog.frozen import dataclass
 
 if TYPE_CHECKING:
-    import inspect
     from collections.abc import Mapping
     from datetime import timedelta
 
     from evlog.cli.call import Call
+    from evlog.cli.option import Option
     from evlog.query.result import Result
 
 Format = Literal["table", "json", "ndjson", "csv", "markdown", "parquet"]
@@ -36,7 +36,7 @@ class Shape:
         return self.format == "table"
 
 
-def parameters(default: Format | None = None, *, also: tuple[str, ...] = ()) -> list[inspect.Parameter]:
+def parameters(default: Format | None = None, *, also: tuple[str, ...] = ()) -> list[Option]:
     """The options that say how an answer is printed; what names no default of its own is a report, and can be drawn.
 
     `also` are formats that the command writes itself.
@@ -55,7 +55,7 @@ def parameters(default: Format | None = None, *, also: tuple[str, ...] = ()) -> 
     ]
 
 
-def pseudonyms() -> list[inspect.Parameter]:
+def pseudonyms() -> list[Option]:
     """The options of an answer in which ids may stand."""
     says = "Pseudonyms for user_id, anonymous_id and session_id: keyed hashes that stay the same under one key."
     return [flag("print__pseudonymise", "--pseudonymise", says), setting("pseudonym_key")]

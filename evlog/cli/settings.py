@@ -5,12 +5,12 @@ The file is the nearest `evlog.toml` upwards from the working folder. A relative
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evlog.cli.specs import KEYS, SPECS, Spec
 from evlog.errors import UsageError
+from evlog.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evlog.cli import values
+from evlog.frozen import dataclass
 from evlog.window import MOST_DAYS
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import os
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from evlog.cli.option import Said, everywhere, take
+from evlog.cli.option import REQUIRED, everywhere, take
 from evlog.errors import EvlogError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from inspect import Parameter
 
     from evlog.cli.call import Call
+    from evlog.cli.option import Option
 
 _MOST = 18  # digits of a number that is surely one
 _TOLD = {"help", "metavar", "min", "show_default"}  # what typer is told of an option, and is heeded here
@@ -42,38 +42,38 @@ def answered(words: Sequence[str], call: Call) -> bool:
     return True
 
 
-def read(words: Sequence[str], parameters: Iterable[Parameter]) -> dict[str, Any] | None:
+def read(words: Sequence[str], parameters: Iterable[Option]) -> dict[str, Any] | None:
     """What the words give for the parameters, defaults included; None where they are not plain."""
     given: dict[str, Any] = {}
-    options: dict[str, tuple[str, Any, Any]] = {}
+    options: dict[str, Option] = {}
     for one in parameters:
-        kind, said = get_args(one.annotation) if get_origin(one.annotation) is Annotated else (None, None)
-        if not isinstance(said, Said) or not said.words or said.more.keys() - _TOLD or one.default is one.empty:
+        if not one.words or one.more.keys() - _TOLD or one.default is REQUIRED:
             return None
         given[one.name] = list(one.default) if isinstance(one.default, list) else one.default
-        options |= dict.fromkeys(said.words, (one.name, kind, said))
+        options |= dict.fromkeys(one.words, one)
     rest = list(words)
     while rest:
         word, equals, value = rest.pop(0).partition("=")
-        name, kind, said = options.get(word, ("", None, None))
-        if not name:
+        said = options.get(word)
+        if said is None:
             return None
-        if kind is bool:
+        if said.kind is bool:
             if equals:
                 return None
-            given[name] = True
+            given[said.name] = True
             continue
         if not equals:
             value = rest.pop(0) if rest else ""
-        told = _value(kind, value, said)
+        told = _value(value, said)
         if told is None:
             return None
-        given[name] = [*(given[name] or []), told] if _many(kind) else told
+        given[said.name] = [*(given[said.name] or []), told] if _many(said.kind) else told
     return given
 
 
-def _value(kind: Any, text: str, said: Said) -> Any:
-    """The value that a text is for a kind; None where only typer knows."""
+def _value(text: str, said: Option) -> Any:
+    """The value that a text is for an option; None where only typer knows."""
+    kind = said.kind
     if not text or text.startswith("-"):
         return None
     kinds = set(get_args(kind)) - {type(None)} if isinstance(kind, UnionType) else {kind}

@@ -13,13 +13,12 @@ A report reads `seen`: every event in its reach that the scope lets through, wit
 
 from __future__ import annotations
 
-from copy import copy
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evlog.engine import USUAL, connect
-from evlog.query import span, view, where
+from evlog.frozen import dataclass, replace
+from evlog.query import span, view
 from evlog.query.identity import Identity
 from evlog.query.usable import Rollups
 from evlog.store import links
@@ -154,6 +153,8 @@ class Question:
 
     def narrowed(self, first: date) -> Question:
         """The same question from a later day on."""
+        from copy import copy
+
         found = copy(self)
         found.scope = replace(self.scope, window=replace(self.window, first=first))
         return found
@@ -238,6 +239,8 @@ class Question:
 
 def _fragments(scope: Scope, identity: Identity) -> tuple[dict[str, str], dict[str, Any]]:
     """The parts of `seen` that depend on the scope: which of our fixed texts, and their parameters."""
+    from evlog.query import where
+
     condition, params = where.as_sql(scope.where, "where")
     group = "''"
     if scope.by is not None:

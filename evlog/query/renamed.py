@@ -6,11 +6,10 @@ numbers. What was said since is looked for here, in the partitions that changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evlog.frozen import dataclass
 from evlog.query import view
-from evlog.store import tombstones
 from evlog.store.layout import SEQ_BITS
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def news(question: Question) -> News:
     known, until = question.rollups.linked, question.window.until
     if known.until is None or known.batch > question.snapshot.batch:
         return News(anywhere=True)
-    if known.ids != 0 and known.purged_before != tombstones.load(question.store).purged_before:
+    if known.ids != 0 and known.purged_before != question.rollups.purged_before:
         return News(anywhere=True)
     start = (known.batch + 1) << SEQ_BITS
     touched = question.rollups.changes.touched.values()

@@ -10,10 +10,10 @@ all are there. Of purged periods sections tell the rows, events the others, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
+from evlog.frozen import dataclass, replace
 from evlog.query import renamed
 from evlog.query import standing as kept
 from evlog.query.ask import Reach

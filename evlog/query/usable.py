@@ -8,13 +8,14 @@ A period whose events are purged is frozen: its section is all there is.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from evlog.frozen import dataclass
 from evlog.query import renamed
 from evlog.query.standing import is_plain, partitions
-from evlog.store import linked, rollups, tombstones
+from evlog.store import linked, purged, rollups
 from evlog.store.rollups import Changes, Period, Shelf
 from evlog.window import midnight, period_after
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from evlog.query.standing import Standing
     from evlog.store.linked import Head
     from evlog.store.rollups import Section
-    from evlog.store.tombstones import Tombstones
     from evlog.window import Unit
 
 _DAY = timedelta(days=1)
@@ -48,19 +48,18 @@ class Held:
         return all(period.first in self.sections for period in self.periods)
 
 
-@dataclass(slots=True)
 class Rollups:
     """The rollups of a store as one question may use them; what is looked up is looked up once."""
 
-    question: Question
-    _shelf: Shelf | None = None
-    _read: dict[tuple[str, str], Section | None] = field(default_factory=dict)
-    _wanted: frozenset[str] = frozenset()
-    _changes: Changes | None = None
-    _linked: Head | None = None
-    _news: News | None = None
-    _held: tuple[date, ...] | None = None
-    _stones: Tombstones | None = None
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self._shelf: Shelf | None = None
+        self._read: dict[tuple[str, str], Section | None] = {}
+        self._wanted: frozenset[str] = frozenset()
+        self._changes: Changes | None = None
+        self._linked: Head | None = None
+        self._news: News | None = None
+        self._held: tuple[date, ...] | None = None
 
     @property
     def asked(self) -> bool:
@@ -73,10 +72,12 @@ class Rollups:
 
     def gone(self, first: date) -> bool:
         """Whether the partition was purged, as all before it: what came back of it changes no number."""
-        if self._stones is None:
-            self._stones = tombstones.load(self.question.store)
-        before = self._stones.purged_before
-        return before is not None and first < before
+        return self.purged_before is not None and first < self.purged_before
+
+    @cached_property
+    def purged_before(self) -> date | None:
+        """The day before which all were purged; None where none was."""
+        return purged.load(self.question.store).before
 
     def periods(self, unit: Unit, begins: Iterable[date]) -> tuple[Period, ...]:
         """The periods that begin on these days."""
@@ -89,7 +90,7 @@ class Rollups:
         found = {one.first: told for one in periods if (told := self._section(standing, one)) is not None}
         definition = standing.definition(self.question.scope)
         old = frozenset(first for first in frozen if first in found and found[first].definition != definition)
-        fresh = {one: told for one in periods if (told := found.get(one.first)) is not None and one.first not in frozen}
+        fresh = [(one, found[one.first]) for one in periods if one.first in found and one.first not in frozen]
         stale = self._stale(standing, fresh, definition)
         return Held(
             standing,
@@ -159,14 +160,14 @@ class Rollups:
                     self._read |= {(target, one): found for one, found in rollups.sections(path, names).items()}
         return self._read[target, name]
 
-    def _stale(self, standing: Standing, found: Mapping[Period, Section], definition: str) -> set[date]:
-        """Those of the periods whose section may not stand for events."""
-        kept = {one: told for one, told in found.items() if told.definition == definition}
-        kept = {one: told for one, told in kept.items() if standing.settles and self._over(standing, one, told)}
-        kept = {one: told for one, told in kept.items() if not self._changed(standing, one, told.batch)}
+    def _stale(self, standing: Standing, found: Sequence[tuple[Period, Section]], definition: str) -> set[date]:
+        """The first days of those periods whose section may not stand for events."""
+        kept = [(one, told) for one, told in found if told.definition == definition]
+        kept = [(one, told) for one, told in kept if standing.settles and self._over(standing, one, told)]
+        kept = [(one, told) for one, told in kept if not self._changed(standing, one, told.batch)]
         if kept:
-            kept = {one: told for one, told in kept.items() if not self._renamed(standing, one)}
-        return {one.first for one in found} - {one.first for one in kept}
+            kept = [(one, told) for one, told in kept if not self._renamed(standing, one)]
+        return {one.first for one, _ in found} - {one.first for one, _ in kept}
 
     def _over(self, standing: Standing, period: Period, section: Section) -> bool:
         """Whether all that the numbers depend on had happened, when they were counted and for the question."""

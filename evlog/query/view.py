@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evlog.engine import Engine
     from evlog.store.snapshot import Part, Segment
 
-File = TypeVar("File", "Part", "Segment")
+    File = TypeVar("File", Part, Segment)
 
 _HOT = """
 SELECT event_id,

@@ -8,10 +8,10 @@ null) matches nothing, under `!=` and `not-in` too.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from evlog.errors import UsageError
+from evlog.frozen import dataclass
 from evlog.window import instant
 
 if TYPE_CHECKING:

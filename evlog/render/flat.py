@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from evlog.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from decimal import Decimal
 
     from evlog.query.result import Column, Result
 
@@ -51,7 +52,9 @@ def plain(value: object) -> Any:
     for kind, told in _PLAIN:
         if isinstance(value, kind):
             return told(value)
-    return str(value)
+    from decimal import Decimal  # 1 ms, and few values are such
+
+    return _exact(value) if isinstance(value, Decimal) else str(value)
 
 
 def _exact(value: Decimal) -> int | float:
@@ -84,7 +87,6 @@ _PLAIN: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (date, date.isoformat),
     (time, time.isoformat),
     (timedelta, timedelta.total_seconds),
-    (Decimal, _exact),
     (bytes, lambda value: value.decode("utf-8", "backslashreplace")),
     (frozenset, sorted),
     (set, sorted),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
 _HUGE = 1e15  # from here on the digits after the point mean nothing
 _MINUTE, _HOUR, _DAY_MINUTES = 60, 3600, 1440
@@ -71,6 +71,8 @@ def flag(value: object) -> str:
 
 def _rounded(value: float, places: int, *, shift: int = 0) -> Decimal:
     """Round the shortest decimal that stands for `value`, not its binary neighbour; never minus zero."""
+    from decimal import ROUND_HALF_UP, Decimal  # 1 ms
+
     exact = Decimal(value) if isinstance(value, int) else Decimal(repr(float(value)))
     return exact.scaleb(shift).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP) + 0
 

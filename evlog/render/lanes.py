@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from evlog.frozen import dataclass
 from evlog.render import human
 from evlog.render.escape import escape
 from evlog.render.flat import flat, plain

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from evlog.frozen import replace
 from evlog.render import chart, footer
 from evlog.render.lanes import shown
 from evlog.render.style import NARROWEST

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from evlog.render import fit
 from evlog.render.lanes import lanes
 from evlog.render.outline import barred, bars, below, sparklines
-from evlog.render.style import UNICODE
+from evlog.render.style import UNICODE, Glyphs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evlog.query.result import Result
-    from evlog.render.style import Glyphs, Style
+    from evlog.render.style import Style
 
 _GAP = "  "
-_NARROW = frozenset("".join(getattr(UNICODE, one.name) for one in fields(UNICODE)))
+_NARROW = frozenset("".join(getattr(UNICODE, name) for name in Glyphs.__match_args__))
 """Signs beside ASCII that are known to be one column wide."""
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evlog.frozen import replace
 from evlog.render.fit import Layout
 from evlog.render.lanes import lanes
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from importlib import import_module
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, get_args, get_type_hints
 
 from evlog.errors import UsageError
+from evlog.frozen import dataclass
 
 if TYPE_CHECKING:
     from evlog.query.ask import Question
@@ -59,6 +58,8 @@ def load(name: str) -> Report:
 
 def options(name: str) -> tuple[Option, ...]:
     """The options of a report, as the signature of its function says them: `Annotated[type, "help"]`."""
+    from inspect import signature  # 6 ms
+
     function = load(name).report
     unseen = {"Question": object, "Result": object}  # imported for the type checker only
     kinds = get_type_hints(function, localns=unseen, include_extras=True)

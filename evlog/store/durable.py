@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
-import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -130,7 +128,7 @@ def put_first(path: Path, data: bytes) -> None:
 @contextmanager
 def _scratch(path: Path, data: bytes) -> Iterator[Path]:
     """Yield a synced file beside `path` that holds `data`; gone afterwards, unless it became `path`."""
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}{SCRATCH}")
+    scratch = path.with_name(f".{path.name}.{os.urandom(16).hex()}{SCRATCH}")
     try:
         write_new(scratch, [data])
         yield scratch
@@ -155,6 +153,8 @@ def remove_folder(path: Path) -> None:
     """Remove a folder of ours with all that is in it, as far as that can be done; anything else of its name stays."""
     with suppress(OSError):
         if stat.S_ISDIR(path.lstat().st_mode):  # of a pipe, rmtree would wait for the other end
+            import shutil  # 2 ms: it imports every way of compressing
+
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from evlog.errors import StoreDamaged, WriteFailed
+from evlog.frozen import dataclass
 from evlog.store import durable, layout, locks
 from evlog.store.layout import FOLDERS, segment_name
 
@@ -92,7 +91,7 @@ def staging(store: Store) -> Iterator[Staging]:
 
     Unless a commit that names it could not be applied to its end: then recovery needs the files.
     """
-    staged = Staging(store, store.staging / uuid.uuid4().hex)
+    staged = Staging(store, store.staging / os.urandom(16).hex())
     fd = None
     try:
         with locks.staging(store):

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from evlog.errors import StoreDamaged
+from evlog.frozen import dataclass, field, replace
 from evlog.store import durable
 
 if TYPE_CHECKING:

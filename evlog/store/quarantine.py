@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from evlog.errors import StoreDamaged
+from evlog.frozen import dataclass
 from evlog.store import durable
 from evlog.store.layout import segment_name
 
@@ -46,6 +43,8 @@ class Rejected:
     def raw(self) -> bytes:
         """The line as it came (or what was kept of it)."""
         if "raw_base64" in self.body:
+            import base64
+
             return base64.b64decode(self.body["raw_base64"])
         return str(self.body["raw"]).encode("utf-8", "surrogatepass")
 
@@ -68,6 +67,8 @@ class File:
             data = durable.read(self.path)
         except FileNotFoundError:
             return
+        import orjson  # 10 ms: whoever looks whether there are any needs none of it
+
         for number, line in enumerate(data.splitlines(), 1):
             try:
                 found = Rejected(_checked(orjson.loads(line)))
@@ -82,6 +83,8 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
     texts += [problem["says"] for problem in body["problems"]]
     texts += [] if body["day"] is None else [body["day"]]
     if "raw_base64" in body:
+        import base64
+
         base64.b64decode(body["raw_base64"])
     else:
         texts.append(body["raw"])
@@ -109,4 +112,6 @@ def rejects(store: Store, *, code: str | None = None) -> Iterator[Rejected]:
 
 def record(body: dict[str, Any]) -> bytes:
     """A reject as a line of quarantine."""
+    import orjson
+
     return orjson.dumps(body) + b"\n"

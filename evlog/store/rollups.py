@@ -9,13 +9,13 @@ what came in the names of segments and parts tell.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
-
 from evlog.errors import StoreDamaged
+from evlog.frozen import dataclass
 from evlog.store import durable, journal, parts
 from evlog.store.layout import day_of
 
@@ -76,7 +76,7 @@ class Section:
     definition: str  # a hash of all that says what the numbers mean
     batch: int
     computed_at: datetime
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     late: int = 0  # events of the period that came in after its raw events were purged: they are not counted
 
 
@@ -113,6 +113,8 @@ def _lines(period: Period, section: Section) -> Iterator[bytes]:
 
 
 def _dumped(body: dict[str, Any]) -> bytes:
+    import orjson  # 10 ms: what reads a few sections needs none of it
+
     return orjson.dumps(body) + b"\n"
 
 
@@ -127,33 +129,47 @@ def read(path: Path) -> tuple[Period, dict[str, Section]]:
 def _read(raw: bytes) -> tuple[Period, dict[str, Section]]:
     heads: list[dict[str, Any]] = []
     held: list[list[Record]] = []
-    for line in raw.splitlines():
-        body = orjson.loads(line)
+    for body in _parsed(raw):
         if "question" in body:
             heads.append(body)
             held.append([])
         else:
-            one = Record(body["metric"], body["value"], body["dimension"], body["of"], body.get("hour", ""))
-            held[-1].append(one)
+            held[-1].append(_record(body))
     if not heads:
         raise ValueError("it is empty")
-    sections = [_section(head, records) for head, records in zip(heads, held, strict=True)]
+    sections = [_section(head, tuple(records)) for head, records in zip(heads, held, strict=True)]
     first, last = (date.fromisoformat(heads[0][name]) for name in ("first", "last"))
     return Period(heads[0]["grain"], first, last, heads[0]["tz"]), {one.question: one for one in sections}
 
 
-def _section(head: dict[str, Any], records: list[Record]) -> Section:
+def _parsed(raw: bytes) -> list[Any]:
+    """The objects of the lines: read as one list, which costs a third of reading them one by one."""
+    lines = raw.removesuffix(b"\n").split(b"\n")
+    found: list[Any] = json.loads((b"[" + b",".join(lines) + b"]").decode())
+    if len(found) != len(lines):
+        raise ValueError("a line is no object")
+    return found
+
+
+def _record(body: dict[str, Any]) -> Record:
+    return Record(body["metric"], body["value"], body["dimension"], body["of"], body.get("hour", ""))
+
+
+def _section(head: dict[str, Any], records: Sequence[Record]) -> Section:
     at = datetime.fromisoformat(head["computed_at"])
     if at.tzinfo is not UTC:
         raise ValueError("its instant is not UTC")
     plain = at.replace(tzinfo=None)  # naive UTC throughout
-    return Section(head["question"], head["definition"], head["batch"], plain, tuple(records), head["late"])
+    return Section(head["question"], head["definition"], head["batch"], plain, records, head["late"])
 
 
 def sections(path: Path, questions: Collection[str]) -> dict[str, Section]:
-    """Those sections of a file that answer these questions, by their names; the others are passed over unread."""
+    """Those sections of a file that answer these questions, by their names; the others are passed over unread.
+
+    The records of a section are read when they are asked for: of most only the first is.
+    """
     try:
-        return _wanted(durable.read(path), questions)
+        return _wanted(durable.read(path), questions, path)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise StoreDamaged(f"{path} is no rollup", hint=_AWAY) from error
 
@@ -162,22 +178,50 @@ def questions(path: Path) -> list[str]:
     """The names of the questions that a file answers, in its order."""
     try:
         heads = (line for line in durable.read(path).splitlines() if line.startswith(_HEAD))
-        return [str(orjson.loads(head)["question"]) for head in heads]
+        return [str(json.loads(head)["question"]) for head in heads]
     except (ValueError, KeyError, TypeError) as error:
         raise StoreDamaged(f"{path} is no rollup", hint=_AWAY) from error
 
 
-def _wanted(raw: bytes, questions: Collection[str]) -> dict[str, Section]:
+def _wanted(raw: bytes, questions: Collection[str], path: Path) -> dict[str, Section]:
     if not (raw.startswith(_HEAD) and raw.endswith(b"\n")):
         raise ValueError("it does not begin and end as a rollup does")
     found: dict[str, Section] = {}
     for name in questions:
-        head = _HEAD + orjson.dumps(name) + b","
+        head = _HEAD + json.dumps(name, ensure_ascii=False).encode() + b","
         begin = 0 if raw.startswith(head) else raw.find(b"\n" + head) + 1
         if begin or raw.startswith(head):
             end = raw.find(b"\n" + _HEAD, begin)
-            found |= _read(raw[begin : len(raw) if end < 0 else end])[1]
+            line, _, rest = raw[begin : len(raw) if end < 0 else end + 1].partition(b"\n")
+            found[name] = _section(json.loads(line), Unread(rest, path))
     return found
+
+
+class Unread(Sequence[Record]):
+    """The records of a section, each read when it is asked for."""
+
+    def __init__(self, raw: bytes, path: Path) -> None:
+        self._lines = raw.splitlines()
+        self._read: list[Record] = []
+        self._path = path
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, place: Any) -> Any:
+        return tuple(self)[place]
+
+    def __iter__(self) -> Iterator[Record]:
+        for number, line in enumerate(self._lines):
+            if number == len(self._read):
+                self._read.append(self._record(line))
+            yield self._read[number]
+
+    def _record(self, line: bytes) -> Record:
+        try:
+            return _record(json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreDamaged(f"{self._path} is no rollup", hint=_AWAY) from error
 
 
 class Shelf:
@@ -231,7 +275,7 @@ def touched(store: Store) -> dict[date, Touch]:
     """The partitions that changed otherwise than by new events."""
     path = _overlaid(store, {TOUCHED: store.root / TOUCHED})[TOUCHED]
     try:
-        body = orjson.loads(durable.read(path))
+        body = json.loads(durable.read(path))
         return {date.fromisoformat(day): Touch(int(one["batch"]), str(one["why"])) for day, one in body.items()}
     except FileNotFoundError:
         return {}

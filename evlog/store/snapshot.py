@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from evlog.errors import EvlogError, StoreDamaged
+from evlog.frozen import dataclass
 from evlog.store import durable, journal, parts
 from evlog.store.layout import FIRSTS, PART, day_of, segment_name
 

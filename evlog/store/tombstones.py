@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from datetime import date
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evlog.errors import StoreDamaged
-from evlog.store import durable
+from evlog.store import durable, purged
 from evlog.store import suppressed as words
 from evlog.store.layout import KEY, KEY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import date
     from pathlib import Path
 
     from evlog.store.layout import Store
 
-USERS, DAYS, SUPPRESSED = "users.json", "days.json", words.FILE
+USERS, DAYS, SUPPRESSED = "users.json", purged.FILE, words.FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,12 @@ class Tombstones:
 def load(store: Store) -> Tombstones:
     """The tombstones of a store as they stand now."""
     stamp = current(store)
-    users = _json(store.tombstones / USERS, {"users": []})
-    days = _json(store.tombstones / DAYS, {"purged_before": None})
+    users = purged.document(store.tombstones / USERS, {"users": []})
+    days = purged.load(store)
     try:
-        before = date.fromisoformat(days["purged_before"]) if days["purged_before"] else None
-        restored = frozenset(map(str, days.get("restored", ())))
-        consent = words.of(_json(store.tombstones / SUPPRESSED, {}))
-        return Tombstones(_key(store), frozenset(map(str, users["users"])), before, stamp, restored, consent)
+        consent = words.of(purged.document(store.tombstones / SUPPRESSED, {}))
+        held = frozenset(map(str, users["users"]))
+        return Tombstones(_key(store), held, days.before, stamp, days.restored, consent)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreDamaged(f"{store.tombstones} cannot be read: {error}") from error
 
@@ -101,18 +100,6 @@ def _stamp(path: Path) -> tuple[int, int]:
     except FileNotFoundError:
         return 0, 0
     return found.st_ino, found.st_mtime_ns
-
-
-def _json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
-    try:
-        body = json.loads(durable.read(path))
-    except FileNotFoundError:
-        return default
-    except ValueError as error:
-        raise StoreDamaged(f"{path} is not JSON") from error
-    if not isinstance(body, dict):
-        raise StoreDamaged(f"{path} is not an object")
-    return body
 
 
 def _key(store: Store) -> bytes:

@@ -67,12 +67,9 @@ SWAPPED: dict[str, dict[str, str]] = {
         "`staged.write('key', [os.urandom(_LEAST)])` before `journal.recover(store)`": _SPARE,
     },
     "store/tombstones.py load": {
-        "`days = _json(store.tombstones / DAYS, {'purged_before': Non…` before "
-        "`users = _json(store.tombstones / USERS, {'users': []})`": _LATER,
-        "`restored = frozenset(map(str, days.get('restored', ())))` before "
-        "`before = date.fromisoformat(days['purged_before']) if days[…`": "it is of the file that was read",
-        "`consent = words.of(_json(store.tombstones / SUPPRESSED, {}))` before "
-        "`restored = frozenset(map(str, days.get('restored', ())))`": _LATER,
+        "`days = purged.load(store)` before `users = purged.document(store.tombstones / USERS, {'users': […`": _LATER,
+        "`held = frozenset(map(str, users['users']))` before "
+        "`consent = words.of(purged.document(store.tombstones / SUPPRE…`": "it is of the file that was read",
     },
     "person/erase.py erase_each": {
         "`if batch is not None:` before `if how.dry_run:`": "a dry run has no number of a commit",

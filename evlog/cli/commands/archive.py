@@ -10,8 +10,8 @@ from typer import Argument, Option
 
 from evlog.cli import clock, consent, leaving, maintaining, printing
 from evlog.cli.app import Group
-from evlog.cli.command import About, command, signed
-from evlog.cli.option import everywhere, own_parameters, setting, take
+from evlog.cli.command import About, Parameters, command, own_parameters, signed
+from evlog.cli.option import everywhere, setting, take
 from evlog.cli.progress import progress
 from evlog.cli.table import ARCHIVE
 from evlog.errors import UsageError
@@ -51,7 +51,7 @@ class Archive(Group):
 def group(name: str) -> Group:
     """The `archive` command: alone it moves days out, as `archive out` does."""
     about: About = out.__dict__["about"]
-    parameters = [*own_parameters(out), *map(setting, about.settings), *printing.parameters(about.prints)]
+    parameters: Parameters = [*own_parameters(out), *map(setting, about.settings), *printing.parameters(about.prints)]
     app = typer.Typer(name=name, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
     def run(**given: Any) -> None:

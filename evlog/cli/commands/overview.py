@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from evlog.cli import asking, looks, printing
-from evlog.cli.command import About, built_from
-from evlog.cli.option import own_parameters, setting
+from evlog.cli.command import About, Parameters, built_from, own_parameters
+from evlog.cli.option import setting
 from evlog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _DAY = timedelta(days=1)
 
 def overview(name: str) -> "TyperCommand":
     """The command, with the options that every question has."""
-    parameters = [
+    parameters: Parameters = [
         *own_parameters(run),
         *(one for one in asking.parameters() if one.name not in _UNASKED),
         *(setting(known) for known in asking.SETTINGS),

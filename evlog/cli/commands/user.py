@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument
 
 from evlog.cli import asking, consent, printing
-from evlog.cli.command import About, built_from, command
+from evlog.cli.command import About, Parameters, built_from, command
 from evlog.cli.option import setting
 from evlog.errors import UsageError
 
@@ -81,7 +81,7 @@ def journey(name: str) -> "TyperCommand":
     from inspect import Parameter
 
     user = Parameter("user", Parameter.KEYWORD_ONLY, annotation=Annotated[str, _ID])
-    parameters = [user, *asking.parameters(), *map(setting, asking.SETTINGS), *printing.parameters()]
+    parameters: Parameters = [user, *asking.parameters(), *map(setting, asking.SETTINGS), *printing.parameters()]
     about = About("evlog user journey u_42 --days 7", (1,))
     says = "What one user did, event by event, under each id that means them; as report journey has it."
     return built_from(name, _journey, parameters, about, help_=says)
