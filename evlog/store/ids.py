@@ -56,16 +56,20 @@ def entries(packed: bytes | bytearray) -> Ids:
 
 def arranged(ids: Ids) -> Ids:
     """The same entries, sorted by id hash."""
-    order = _order(ids)
-    return Ids(*(column[order] for column in ids))
+    return chosen(ids, order(ids))
 
 
-def _order(ids: Ids) -> NDArray[np.intp]:
-    """The order by id hash; the earlier first among equals. The upper half decides all but never."""
-    order = np.argsort(ids.high, kind="stable")
-    high, low = ids.high[order], ids.low[order]
+def chosen(ids: Ids, which: NDArray[np.bool_] | NDArray[np.intp]) -> Ids:
+    """Some of the entries: those of a mask, or those at these places."""
+    return Ids(*(column[which] for column in ids))
+
+
+def order(ids: Ids) -> NDArray[np.intp]:
+    """Which entry stands where once they are sorted by id hash; the earlier first among equals."""
+    found = np.argsort(ids.high, kind="stable")  # the upper half decides all but never
+    high, low = ids.high[found], ids.low[found]
     tied = high[1:] == high[:-1]
-    return np.lexsort((ids.low, ids.high)) if (tied & (low[1:] != low[:-1])).any() else order
+    return np.lexsort((ids.low, ids.high)) if (tied & (low[1:] != low[:-1])).any() else found
 
 
 def merged(many: Iterable[Ids]) -> Ids:
@@ -77,14 +81,12 @@ def merged(many: Iterable[Ids]) -> Ids:
 
 def without(ids: Ids, event_ids: Iterable[str]) -> Ids:
     """The entries of all events but those with these ids."""
-    keep = ~_among(ids, event_ids)
-    return Ids(*(column[keep] for column in ids))
+    return chosen(ids, ~_among(ids, event_ids))
 
 
 def only(ids: Ids, event_ids: Iterable[str]) -> Ids:
     """The entries of the events with these ids."""
-    keep = _among(ids, event_ids)
-    return Ids(*(column[keep] for column in ids))
+    return chosen(ids, _among(ids, event_ids))
 
 
 def _among(ids: Ids, event_ids: Iterable[str]) -> NDArray[np.bool_]:
@@ -129,13 +131,20 @@ def former(store: Store, day: date) -> list[Ids]:
 
 def repeats(ids: Ids) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which entries repeat an earlier one of the same batch: (same content, other content), as masks in their order."""
-    order = _order(ids)
-    high, low, content = (column[order] for column in ids)
+    sorting = order(ids)
+    same, other = repeated(chosen(ids, sorting))
+    return unsorted(same, sorting), unsorted(other, sorting)
+
+
+def repeated(ids: Ids) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The same of entries that are sorted, the earlier first among equals."""
     again = np.zeros(len(ids), bool)
-    again[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+    again[1:] = (ids.high[1:] == ids.high[:-1]) & (ids.low[1:] == ids.low[:-1])
+    if not again.any():
+        return again, again.copy()
     first = np.maximum.accumulate(np.where(again, 0, np.arange(len(ids))))
-    same = again & (content == content[first])
-    return _unsort(same, order), _unsort(again & ~same, order)
+    same = again & (ids.content == ids.content[first])
+    return same, again & ~same
 
 
 def stored_already(ids: Ids, known: Ids) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -159,9 +168,10 @@ def stored_already(ids: Ids, known: Ids) -> tuple[NDArray[np.bool_], NDArray[np.
     return same, other
 
 
-def _unsort(mask: NDArray[np.bool_], order: NDArray[np.intp]) -> NDArray[np.bool_]:
+def unsorted(mask: NDArray[np.bool_], sorting: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """A mask of sorted entries as one of the entries as they came; `sorting`: see `order`."""
     back = np.empty_like(mask)
-    back[order] = mask
+    back[sorting] = mask
     return back
 
 

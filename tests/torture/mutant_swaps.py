@@ -16,7 +16,6 @@ _NAMED = "both are staged, and one commit names them"
 _LOOKS = "it only reads"
 _EARLY = "progress is told a day early"
 _APART = "neither reads the other"
-_CHOOSES = "it only chooses among ids"
 
 SWAPPED: dict[str, dict[str, str]] = {
     "store/journal.py staging": {
@@ -200,10 +199,9 @@ SWAPPED: dict[str, dict[str, str]] = {
         "`renames += self._consent(batch.staging, batch.moment.receiv…`": "what is put in place besides is no word of consent",
     },
     "ingest/commit.py Committer._write": {
-        "`fresh = ids.arranged(_chosen(found.ids, keep))` before `if self._dry_run or not keep.any():`": _CHOOSES,
         "`found.staged = name = f'{batch.staging.serial()}-{day}'` before "
-        "`fresh = ids.arranged(_chosen(found.ids, keep))`": _CHOOSES,
-        "`batch.staging.write(f'{name}.ids', ids.chunks(fresh))` before "
+        "`if self._dry_run or not keep.any():`": _NUMBER,
+        "`batch.staging.write(f'{name}.ids', ids.chunks(ids.chosen(fo…` before "
         "`batch.staging.write(f'{name}.lines', [found.rows.lines if k…`": _STAGED,
     },
     "ingest/commit.py Committer._consent": {
