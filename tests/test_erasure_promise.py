@@ -308,8 +308,10 @@ def test_two_ids_of_one_person_are_one_person(store: layout.Store) -> None:
 
 
 @pytest.mark.long
-def test_many_pieces_are_found_wherever_they_stand() -> None:
+@pytest.mark.parametrize("more", [0, 20])
+def test_many_pieces_are_found_wherever_they_stand(more: int) -> None:
     pieces = [b"a", b"ab", b"abc", b"abcdefgh", b"xxabcdefgh", b"\xc3\xbc" * 5, b"", b"\xff" * 9, b"q" * 20]
+    pieces += [b"nowhere %d" % n for n in range(more)]
     raw = b"xxxabcdefgh..\xc3\xbc" + b"\xc3\xbc" * 5 + b"abqq" + b"q" * 20 + b"\xff" * 10
     raw += bytes(1 << 20) + b"abcdefgh" + bytes((1 << 20) - 4) + b"abc"
     wanted = {(at, n) for n, piece in enumerate(pieces) if piece for at in range(len(raw)) if raw.startswith(piece, at)}

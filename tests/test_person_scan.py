@@ -1,4 +1,4 @@
-"""The proof of an erasure looks through bytes and columns first: whatever speaks of an id is among what it then judges."""
+"""Bytes and columns are looked through first: whatever speaks of an id is among what is then decoded and judged."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from storekit import DAY_1, DAY_2, event
 
 from evlog.person import mention, scan
+from evlog.person.crowd import Crowd, escaped
 from evlog.person.likely import Likely
 from evlog.store import layout
 
@@ -84,6 +85,16 @@ def test_what_speaks_of_an_id_is_among_what_is_judged(
     speak = [scan._row(row) for row in batch.to_pylist() if scan._event(scan._row(row), known)]
     near = [scan._row(row) for row in likely.rows(batch).to_pylist()]
     assert [row for row in near if scan._event(row, known)] == speak
+
+
+@given(st.lists(events, min_size=1, max_size=5), st.lists(ids, min_size=1, max_size=3))
+def test_a_few_ids_are_found_where_they_are_found_among_many(some: list[dict[str, Any]], users: list[str]) -> None:
+    few, many = Crowd(mention.of(users)), Crowd(mention.of([*users, *(f"somebody_else_{n}" for n in range(30))]))
+    batch = _batch(some, folded=False)
+    near = {row: whom.users for row, whom in few.rows(batch).items()}
+    assert near == {row: whom.users for row, whom in many.rows(batch).items()}
+    assert few.in_columns(_batch(some, folded=True)) == many.in_columns(batch)
+    assert bool(near) <= (few.in_columns(batch) or escaped(batch))
 
 
 def test_what_speaks_of_nobody_is_not_judged() -> None:

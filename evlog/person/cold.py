@@ -9,16 +9,16 @@ import msgspec
 import orjson
 
 from evlog import engine
-from evlog.person.retold import JSON, SAME
+from evlog.person.crowd import escaped
+from evlog.person.retold import JSON, SAME, Outcome
 from evlog.store import parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from evlog.person.crowd import Crowd
     from evlog.person.going import Going
-    from evlog.person.retold import Event, Outcome
+    from evlog.person.retold import Event
     from evlog.store.journal import Staging
     from evlog.store.tombstones import Tombstones
 
@@ -36,9 +36,30 @@ FROM   read_parquet(getvariable('part'), hive_partitioning = false)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-def may_speak(path: Path, crowd: Crowd) -> bool:
-    """Whether any row of a part may speak of anybody."""
-    return any(crowd.rows(batch) for batch in parts.read(path))
+def may_speak(path: Path, going: Going) -> bool:
+    """Whether any row of a part may speak of anybody; where ids are short, or JSON is escaped, whether one does."""
+    found = doubtful = False
+    for batch in parts.texts(path):
+        if going.crowd.in_columns(batch):
+            found = True
+            break
+        doubtful |= escaped(batch)
+    if found and all(one.long for one in going.crowd.mentions.each):
+        return True
+    return (found or doubtful) and any(_speaks(batch, going) for batch in parts.read(path))
+
+
+def _speaks(batch: Any, going: Going) -> bool:
+    return any(told is not SAME for _, told in _told(batch, going, Outcome()))
+
+
+def _told(batch: Any, going: Going, out: Outcome) -> Iterator[tuple[int, Event | None]]:
+    """What is left of each row of a batch that may speak of anybody."""
+    import pyarrow as pa
+
+    near = going.crowd.rows(batch)
+    for row, event in zip(near, batch.take(pa.array(list(near), pa.int64())).to_pylist(), strict=True):
+        yield row, going.retelling.event(_opened(event), near[row], out)
 
 
 def retold(path: Path, going: Going, known: Tombstones, out: Outcome) -> Iterator[Any]:
@@ -53,11 +74,9 @@ def retold(path: Path, going: Going, known: Tombstones, out: Outcome) -> Iterato
 def _retold(batch: Any, going: Going, known: Tombstones, out: Outcome) -> Any:
     import pyarrow as pa
 
-    near = going.crowd.rows(batch)
     order: list[int | None] = list(range(batch.num_rows))
     new: list[Event] = []
-    for row, event in zip(near, batch.take(pa.array(list(near), pa.int64())).to_pylist(), strict=True):
-        told = going.retelling.event(_opened(event), near[row], out)
+    for row, told in _told(batch, going, out):
         if told is None:
             order[row] = None
         elif told is not SAME:

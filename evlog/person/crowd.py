@@ -6,6 +6,7 @@ writer need escape, stands wherever the id is spoken of. Where a text holds `\u`
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,15 @@ from evlog.person.needles import Needles
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+    from evlog.person.mention import Mention
     from evlog.store.quarantine import Rejected
 
 _ESCAPED = b"\\u"
 _AFTER_ESCAPE = frozenset(b"bfnrt")
+_APART = "[^-_0-9A-Za-z]"
+_FEW = 16  # ids
 _WORD = frozenset(b"-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _JSON = ("properties", "context")
 _TEXTS = (
@@ -66,9 +72,8 @@ class Crowd:
     def rows(self, batch: Any) -> dict[int, Mentions]:
         """Whom each row of a record batch of events may speak of; rows that speak of nobody are left out."""
         found: dict[int, set[int]] = defaultdict(set)
-        for name in (*_TEXTS, *_JSON):
-            raw, begins = _column(batch.column(name))
-            for row, numbers in self._by_place(raw, begins).items():
+        for column in _texts(batch):
+            for row, numbers in self._in_column(column).items():
                 found[row] |= numbers
         near = {row: self._of(numbers) for row, numbers in found.items()}
         escaped = sorted({row for name in _JSON for row in _escaped(batch.column(name))})
@@ -79,16 +84,37 @@ class Crowd:
         near |= {row: near.get(row) or self._of(()) for row in everybody}
         return {row: mentions for row, mentions in sorted(near.items()) if mentions.each}
 
+    def in_columns(self, batch: Any) -> bool:
+        """Whether any id stands in a record batch of events as it is; texts may be dictionaries."""
+        return bool(self._needles.always) or any(map(self._in_column, map(_values, _texts(batch))))
+
     def rejects(self, found: Sequence[Rejected]) -> list[Mentions]:
         """Whom each line in quarantine may speak of."""
         return self.near_texts((spread_line(one.raw), *spread(one.body)) for one in found)
 
-    def _by_place(self, raw: Any, begins: Sequence[int]) -> dict[int, set[int]]:
+    def _in_column(self, column: Any) -> Mapping[int, set[int]]:
+        """The same of the rows of a column; a few ids are looked for one by one."""
+        import pyarrow.compute as pc
+
+        if len(self.mentions.each) > _FEW:
+            return self._by_place(*_column(column))
+        found: dict[int, set[int]] = defaultdict(set)
+        raw = bytes(_column(column)[0])
+        for number, one in enumerate(self.mentions.each):
+            if one.needle and one.needle.encode() in raw:
+                rows = pc.indices_nonzero(pc.fill_null(_matched(column, one), fill_value=False))
+                for row in rows.to_pylist():
+                    found[row].add(number)
+        return found
+
+    def _by_place(self, raw: Any, begins: Any) -> dict[int, set[int]]:
         """The numbers of the ids whose needle stands in each piece of `raw`; pieces are told by where they begin."""
         found: dict[int, set[int]] = defaultdict(set)
         view = memoryview(raw).cast("B")
         each, pieces = self.mentions.each, self._needles.pieces
-        for begin, number in self._needles.found(view):
+        hits = list(self._needles.found(view))
+        begins = np.asarray(begins).tolist() if hits else []
+        for begin, number in hits:
             piece, end = bisect_right(begins, begin) - 1, begin + len(pieces[number])
             stop = begins[piece + 1] if piece + 1 < len(begins) else len(view)
             if piece >= 0 and end <= stop:
@@ -130,17 +156,43 @@ def _line(raw: bytes, begins: Sequence[int], number: int) -> Any:
     return orjson.loads(raw[begins[number] : end])
 
 
-def _column(column: Any) -> tuple[Any, list[int]]:
+def _column(column: Any) -> tuple[Any, NDArray[np.int32]]:
     """The bytes of a column of texts, one after the other, and where each row begins."""
     _, offsets, data = column.buffers()
+    if data is None or not len(column):
+        return b"", np.zeros(1, np.int32)
     rows = np.frombuffer(offsets, np.int32, len(column) + 1, column.offset * 4)
-    raw = memoryview(data)[: rows[-1]] if data is not None else memoryview(b"")
-    return raw, rows.tolist()
+    return memoryview(data)[: rows[-1]], rows
+
+
+def _texts(batch: Any) -> Iterator[Any]:
+    return (batch.column(name) for name in (*_TEXTS, *_JSON))
+
+
+def _matched(column: Any, mention: Mention) -> Any:
+    """In which texts of a column an id stands as it is, and not inside another word where only a whole word counts."""
+    import pyarrow.compute as pc
+
+    if not mention.alone:
+        return pc.match_substring(column, mention.needle)
+    return pc.match_substring_regex(column, rf"(?:^|{_APART}|\\[bfnrt]){re.escape(mention.needle)}(?:$|{_APART})")
+
+
+def _values(column: Any) -> Any:
+    """The different values of a column that is a dictionary; else the column."""
+    return getattr(column, "dictionary", column)
+
+
+def escaped(batch: Any) -> bool:
+    r"""Whether any JSON in a record batch of events holds `\u`; texts may be dictionaries."""
+    return any(_ESCAPED in bytes(_column(_values(batch.column(name)))[0]) for name in _JSON)
 
 
 def _escaped(column: Any) -> list[int]:
     import pyarrow.compute as pc
 
+    if _ESCAPED not in bytes(_column(column)[0]):
+        return []
     rows: list[int] = pc.indices_nonzero(pc.fill_null(pc.match_substring(column, "\\u"), fill_value=False)).to_pylist()
     return rows
 

@@ -1,7 +1,8 @@
 """Many pieces of text looked for at once: a thousand ids cost a pass over the bytes, not a thousand.
 
-The last bytes of each piece (eight, or as many as it has, rounded down to a power of two) are a number. Every such
-number in the text is looked up in a small table, and what passes is compared as a whole.
+A few are looked for one by one. Of many, the last bytes of each piece (eight, or as many as it has, rounded down to a
+power of two) are a number. Every such number in the text is looked up in a small table, and what passes is compared as
+a whole.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _MANY = 4096
+_FEW = 16  # pieces: looking for each of them costs less than a look at all by numbers
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -55,10 +57,14 @@ class Needles:
         self.pieces = tuple(pieces)
         self.always = frozenset(number for number, piece in enumerate(self.pieces) if not piece)
         """The empty ones, which stand everywhere."""
-        self._tables = [table for width in (8, 4, 2, 1) if (table := self._table(width)) is not None]
+        widths = (8, 4, 2, 1) if len(self.pieces) > _FEW else ()
+        self._tables = [table for width in widths if (table := self._table(width)) is not None]
 
     def found(self, raw: bytes | memoryview) -> Iterator[tuple[int, int]]:
         """Yield where each piece that is not empty begins, and its number."""
+        if len(self.pieces) <= _FEW:
+            yield from self._one_by_one(bytes(raw))
+            return
         view = memoryview(raw).cast("B")  # else bytes from 128 on are negative numbers in some
         for table in self._tables:
             for place, numbers in table.places(view):
@@ -67,6 +73,13 @@ class Needles:
                     begin = place + table.width - len(piece)
                     if begin >= 0 and view[begin : begin + len(piece)] == piece:
                         yield begin, number
+
+    def _one_by_one(self, raw: bytes) -> Iterator[tuple[int, int]]:
+        for number, piece in enumerate(self.pieces):
+            place = raw.find(piece) if piece else -1
+            while place >= 0:
+                yield place, number
+                place = raw.find(piece, place + 1)
 
     def _table(self, width: int) -> _Table | None:
         ends: dict[int, list[int]] = {}

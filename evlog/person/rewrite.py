@@ -124,7 +124,7 @@ class Rewrite:
 
     def _part(self, part: Part, target: str) -> None:
         out = Outcome()
-        if not cold.may_speak(part.path, self.going.crowd):
+        if not cold.may_speak(part.path, self.going):
             return
         name = f"{self.staged.serial()}-part"
         path = self.staged.file(name)

@@ -33,7 +33,6 @@ _LINES = frozenset({".ndjson", ".rejects", ".links", ".rollup", ".log", ".json",
 _AUDIT = re.compile(r"audit/(?:head|\d+\.entry)")
 _PLAIN = ("ts", "received_at")  # times: no id, but an id may look like one
 _IDS = ("event_id", "anonymous_id", "session_id", "target_id")
-_TEXT = "BYTE_ARRAY"
 _RAW = b'"raw_base64"'  # a refused line that is no text
 _OURS = (
     "commit maintenance evlog.covers ARROW parquet-cpp-arrow erasure anonymisation user anonymise user delete --after "
@@ -125,7 +124,7 @@ def _walked(path: Path, name: str, raw: bytes, search: _Search) -> Iterator[bool
     """For each row or line of a file in which an id may stand whether it speaks; nothing of one that has neither."""
     suffix = path.suffix
     if _is_part(name):
-        for batch in _columns(path):
+        for batch in parts.texts(path):
             rows = search.likely.rows(batch).to_pylist()
             yield from _judged([_row(row) for row in rows], search.whole, _event, spread)
         return
@@ -149,20 +148,6 @@ def _walked(path: Path, name: str, raw: bytes, search: _Search) -> Iterator[bool
     else:
         ours = [{key: value for key, value in line.items() if key != "by"} for line in lines]  # who did it
         yield from _judged(ours, search.telling, _ours, spread)
-
-
-def _columns(path: Path) -> Iterator[Any]:
-    """The texts of a part as record batches; those that the file spells by a dictionary come as one."""
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(path)
-    group = metadata.row_group(0) if metadata.num_row_groups else None
-    columns = [group.column(number) for number in range(group.num_columns)] if group else []
-    texts = {one.path_in_schema: one.has_dictionary_page for one in columns if one.physical_type == _TEXT}
-    short = [name for name, folded in texts.items() if folded]
-    with pq.ParquetFile(path, metadata=metadata, read_dictionary=short) as file:
-        for number in range(metadata.num_row_groups):
-            yield from file.read_row_group(number, columns=list(texts)).to_batches()
 
 
 def _line(line: bytes) -> dict[str, Any]:
