@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest import mock
 
+import pyarrow as pa
 import pytest
 import storekit as kit
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from storekit import DAY_1, DAY_2, DAY_3, NOW, event
 
 from evlog import compact, verify
@@ -23,7 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> layout.Store:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys of two bits: by the last digit of an id."""
-    monkeypatch.setattr(Tombstones, "user_key", lambda _known, user: int(user[-1]) % 4 if user[-1].isdigit() else 9)
+    monkeypatch.setattr(Tombstones, "user_keys", lambda _known, users: [int(user[-1]) % 4 for user in users])
 
 
 def compacted(store: layout.Store, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
@@ -72,7 +76,7 @@ def test_a_late_user_may_share_the_key_of_one_in_the_part(
 def test_a_name_given_instead_may_share_a_key(store: layout.Store, monkeypatch: pytest.MonkeyPatch) -> None:
     kit.ingest(store, event("1", DAY_1, "user-of-one-1"), event("2", DAY_1, "user-of-two-2"))
     compact.run(store, before=None)
-    monkeypatch.setattr(Tombstones, "user_key", lambda _known, _user: 2)
+    monkeypatch.setattr(Tombstones, "user_keys", lambda _known, users: [2] * len(users))
     erase.erase_each(store, ["user-of-one-1"], erase.How(anonymise=True, at=NOW))
     assert not keys.tell_apart(store)
 
@@ -106,6 +110,22 @@ def test_verification_looks_at_all_days_together(
 def test_a_key_that_is_not_the_users_is_found(store: layout.Store, monkeypatch: pytest.MonkeyPatch) -> None:
     kit.ingest(store, event("1", DAY_1, "u1"), event("2", DAY_1, "u2"), event("3", DAY_1, None))
     with monkeypatch.context() as patch:
-        patch.setattr(Tombstones, "user_key", lambda _known, user: len(user) + ord(user[-1]))
+        patch.setattr(Tombstones, "user_keys", lambda _known, users: [ord(user[-1]) for user in users])
         compact.run(store, before=None)
     assert [one.says for one in verify.verify(store).findings] == ["2 events have a user_key that is not their user's"]
+
+
+@settings(deadline=None)
+@given(
+    days=st.lists(st.sets(st.text(max_size=2)), max_size=6),
+    remembered=st.sampled_from([0, 3, 50]),
+    seldom=st.integers(1, 4),
+)
+def test_remembered_keys_are_the_keys(days: list[set[str]], remembered: int, seldom: int) -> None:
+    """Whoever is remembered from another day, and however many."""
+    known = Tombstones(b"k" * 32, frozenset(), None, ())
+    with mock.patch.object(keys, "_REMEMBERED", remembered), mock.patch.object(keys, "_SELDOM", seldom):
+        held = keys.Keys(known)
+        for day in days:
+            users = sorted(day)
+            assert held.of(pa.array(users, pa.string())).tolist() == [known.user_key(user) for user in users]

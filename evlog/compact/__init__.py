@@ -7,22 +7,19 @@ that is still open gets no part, but where many small segments have come togethe
 from __future__ import annotations
 
 import re
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from evlog.compact import part
 from evlog.compact.part import Day
-from evlog.store import durable, ids, journal, keys, locks, snapshot, tombstones
+from evlog.compact.workers import ahead
+from evlog.store import durable, ids, journal, keys, locks, parts, snapshot, tombstones
 from evlog.store.layout import PART, PART_IDS, SEQ_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
-    from concurrent.futures import Future
     from datetime import date
 
     from evlog.compact.part import Made
@@ -35,10 +32,7 @@ __all__ = ["Day", "Done", "Plan", "plan", "run"]
 _MANY = 64  # small segments of an open day that are worth merging
 _SMALL = 4 << 20  # bytes: a merged segment grows past this and is then left alone
 _RELATIVE = re.compile(rb',"seq":(\d+)\}\n')  # the end of a line whose `seq` counts from its batch
-_WORKERS = 2
-_AHEAD = 4  # days that are made and wait for their commit, or are in the making
-_WORTH = 8 << 20  # bytes of days that are worth more than one thread
-_USERS = 65_536  # keys that are remembered from one day to the next
+_WORTH = 8 << 20  # bytes of days that are worth more than one process
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,58 +76,51 @@ def run(
     done: Callable[[Done, int], None] = lambda _day, _total: None,
 ) -> list[Done]:
     """Compact every closed partition and merge in open ones; `done` hears of each, and how many there are."""
-    with locks.maintenance(store, "compact", wait=wait):
+    with locks.maintenance(store, "compact", wait=wait) as lock:
         with locks.commit(store):  # under the lock nothing is on its way from one name to another
             journal.recover(store)
             found = plan(store, before=before)
         told: list[Done] = []
-        for work, days in ((_compacted, found.days), (_merged, found.merges)):
-            with closing(work(store, days)) as each:
+        for work in (_compacted(store, found.days, lock), _merged(store, found.merges)):
+            with closing(work) as each:
                 for one in each:
                     told.append(one)
                     done(one, len(found.days) + len(found.merges))
     return told
 
 
-def _compacted(store: Store, days: Sequence[Day]) -> Generator[Done]:
+def _compacted(store: Store, days: Sequence[Day], lock: int) -> Generator[Done]:
     """Write the part of each partition and commit it in place of what it covers; the commits are in order."""
     if not days:
         return
-    key = lru_cache(_USERS)(tombstones.load(store).user_key)
-    with journal.staging(store) as staged, closing(_ahead(days, lambda day: _stage(staged, day, key))) as made:
+    known = keys.Keys(tombstones.load(store))
+    with journal.staging(store) as staged, closing(_made(days, lambda day: _stage(staged, day, known), lock)) as made:
         for day, one in made:
             size = staged.file(f"{day.day}-part").stat().st_size
             _commit(staged, day, one)
             yield Done(day.day, one.events, len(day.segments), day.bytes_in, size)
 
 
-def _ahead(days: Sequence[Day], make: Callable[[Day], Made]) -> Generator[tuple[Day, Made]]:
-    """Each day with what `make` makes of it, in order; days that fit in memory are made side by side, ahead of it.
-
-    Threads will do: nearly all is done in numpy, Arrow and the kernel, which let go of the interpreter.
-    """
+def _made(days: Sequence[Day], make: Callable[[Day], Made], lock: int) -> Generator[tuple[Day, Made]]:
+    """Each day with what `make` makes of it, in order; days that fit in memory are made side by side, ahead of it."""
     for fits, some in groupby(days, part.fits):
         group = list(some)
-        if not fits or len(group) == 1 or sum(day.bytes_in for day in group) < _WORTH:
+        if fits and len(group) > 1 and sum(day.bytes_in for day in group) >= _WORTH:
+            yield from _side_by_side(group, make, lock)
+        else:
             yield from ((day, make(day)) for day in group)
-            continue
-        waiting: deque[tuple[Day, Future[Made]]] = deque()
-        with ThreadPoolExecutor(_WORKERS) as pool:
-            try:
-                for day in group:
-                    waiting.append((day, pool.submit(make, day)))
-                    while len(waiting) >= _AHEAD:
-                        first, made = waiting.popleft()
-                        yield first, made.result()
-                yield from ((day, made.result()) for day, made in waiting)
-            finally:
-                pool.shutdown(cancel_futures=True)
 
 
-def _stage(staged: Staging, day: Day, key: Callable[[str], int]) -> Made:
+def _side_by_side(days: Sequence[Day], make: Callable[[Day], Made], lock: int) -> Generator[tuple[Day, Made]]:
+    parts.load()
+    with closing(ahead(len(days), lambda number: make(days[number]), without=[lock])) as made:
+        yield from zip(days, made, strict=True)
+
+
+def _stage(staged: Staging, day: Day, known: keys.Keys) -> Made:
     """Stage the part of a partition and its ids, synced."""
     highest = max(segment.name.batch for segment in day.segments)  # the part covers none of these
-    made = part.write(staged, day, key, covers=highest)
+    made = part.write(staged, day, known, covers=highest)
     durable.write_new(staged.file(f"{day.day}-ids"), ids.chunks(_ids(staged.store, day)))
     return made
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from evlog import engine
 from evlog.query import view
-from evlog.store import durable, lines, parts
+from evlog.store import durable, lines, locks, parts
 from evlog.store.snapshot import Segment
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from evlog.engine import Engine
     from evlog.store.journal import Staging
+    from evlog.store.keys import Keys
     from evlog.store.snapshot import Part
 
     Numbers = NDArray[np.int64]
@@ -33,8 +33,7 @@ _MEMORY = ("100MB", "160MB", "220MB", "400MB", "1GB")
 _FITS = 32 << 20  # bytes of lines, which become about three times as much in memory; two days are made at a time
 _FOLDED = 4  # a part is so much smaller than its lines, at least
 _DAY_BITS = 37  # the microseconds of a day
-_own = threading.local()  # what a thread uses again for each day
-_one_engine = threading.Lock()  # days are made side by side, and an engine takes as much memory as a day
+_room = bytearray()  # for the lines of one day after the other
 
 _EVENTS = "SELECT events.* EXCLUDE (date) FROM events"
 _USERS = """
@@ -88,33 +87,31 @@ def fits(day: Day) -> bool:
     return size + _FOLDED * day.part.stamp[1] <= _FITS and parts.rows(day.part.path) <= parts.ROW_GROUP
 
 
-def write(staged: Staging, day: Day, key: Callable[[str], int], *, covers: int) -> Made:
-    """Stage the part of a partition, synced. `key` tells the key of a user."""
+def write(staged: Staging, day: Day, keys: Keys, *, covers: int) -> Made:
+    """Stage the part of a partition, synced."""
     name = f"{day.day}-part"
     if fits(day):
-        table, apart = _in_memory(staged, day, key)
-        made = Made(parts.write(staged.file(name), [table], covers=covers), apart)
+        table, apart = _in_memory(staged, day, keys)
+        made = Made(parts.write_table(staged.file(name), table, covers=covers), apart)
     else:
-        made = _by_engine(staged, name, lambda connection: _spilled(connection, staged, day, key, covers=covers))
+        made = _by_engine(staged, name, lambda connection: _spilled(connection, staged, day, keys, covers=covers))
     staged.adopt(name)
     return made
 
 
-def _in_memory(staged: Staging, day: Day, key: Callable[[str], int]) -> tuple[Any, bool]:
+def _in_memory(staged: Staging, day: Day, keys: Keys) -> tuple[Any, bool]:
     """The events of a day that fits, sorted, as an Arrow table, and whether their keys tell users apart."""
     import pyarrow as pa
 
-    if not hasattr(_own, "room"):
-        _own.room = bytearray()
-    found = lines.read(day.segments, _own.room)
+    found = lines.read(day.segments, _room)
     tables = [_plain(found, day)]
     if found.odd.any():
         tables.append(_odd(staged, day, found.odd_lines()))
     if day.part is not None:
-        tables.append(pa.Table.from_batches(parts.read(day.part.path)).drop_columns(["user_key"]))
-    table = tables[0] if len(tables) == 1 else pa.concat_tables(parts.unfolded(one) for one in tables).combine_chunks()
-    keys, order, apart = _order(table, key)
-    return parts.taken(table.append_column("user_key", keys), pa.array(order)), apart
+        tables.append(pa.Table.from_batches(parts.read(day.part.path)))
+    table = tables[0] if len(tables) == 1 else parts.joined(tables)
+    of_row, order, apart = _order(table, keys)
+    return parts.taken(table.append_column("user_key", of_row), pa.array(order)), apart
 
 
 def _plain(found: lines.Lines, day: Day) -> Any:
@@ -148,10 +145,10 @@ def _odd(staged: Staging, day: Day, odd: list[bytes]) -> Any:
     """The events of odd lines, as the engine reads them; it reads files, so they are put into some."""
     import pyarrow as pa
 
-    some = []
+    some: list[Segment] = []
     for segment, held in zip(day.segments, odd, strict=True):
         if held:
-            path = staged.file(f"{staged.serial()}-odd")
+            path = staged.file(f"{day.day}-odd-{len(some)}")
             durable.write_new(path, [held])
             info = os.lstat(path)
             some.append(Segment(day.day, segment.name, path, (info.st_ino, info.st_size, info.st_mtime_ns)))
@@ -166,7 +163,7 @@ def _odd(staged: Staging, day: Day, odd: list[bytes]) -> Any:
     return found
 
 
-def _order(table: Any, key: Callable[[str], int]) -> tuple[Any, Numbers, bool]:
+def _order(table: Any, keys: Keys) -> tuple[Any, Numbers, bool]:
     """The key of each row's user, and the rows by key, ts, seq and event_id; who has no user comes last.
 
     And whether the keys tell users apart.
@@ -174,13 +171,12 @@ def _order(table: Any, key: Callable[[str], int]) -> tuple[Any, Numbers, bool]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    users = table.column("user_id").combine_chunks()
-    users = users if isinstance(users, pa.DictionaryArray) else users.dictionary_encode()
-    of_user = np.array([key(user) for user in users.dictionary.to_pylist()] or [0], np.int64)
+    users = table.column("user_id").combine_chunks().dictionary_encode()
+    of_user = keys.of(users.dictionary) if len(users.dictionary) else np.zeros(1, np.int64)
     code = users.indices.fill_null(0).to_numpy()
     nobody = users.is_null().to_numpy(zero_copy_only=False)
     known, rank = np.unique(of_user, return_inverse=True)
-    keys = pa.array(of_user[code], mask=nobody)
+    of_row = pa.array(of_user[code], mask=nobody)
     ts = table.column("ts").cast(pa.int64()).to_numpy()
     seq = table.column("seq").to_numpy()
     first = ts.min(initial=ts[0]) if len(ts) else 0
@@ -192,16 +188,16 @@ def _order(table: Any, key: Callable[[str], int]) -> tuple[Any, Numbers, bool]:
         rows = order[some]
         told = {"place": place[rows], "seq": seq[rows], "event_id": table.column("event_id").take(pa.array(rows))}
         order[some] = rows[pc.sort_indices(pa.table(told), [(name, "ascending") for name in told]).to_numpy()]
-    return keys, order, len(known) == len(of_user)
+    return of_row, order, len(known) == len(of_user)
 
 
 def _by_engine(staged: Staging, name: str | None, work: Callable[[Engine], T]) -> T:
     """What `work` makes with an engine, in little memory if it can be done; it stages `name`.
 
     A sort spills, but what the engine holds besides is hard to foretell, so a limit that was too small is raised. One
-    thread, since each one reads NDJSON in pieces of 18 MiB.
+    thread, since each one reads NDJSON in pieces of 18 MiB; one at a time, since it takes as much memory as a day.
     """
-    with _one_engine:
+    with locks.held(staged.file("engine")):
         for memory in _MEMORY[:-1]:
             with (
                 contextlib.suppress(engine.OutOfMemory),
@@ -214,11 +210,13 @@ def _by_engine(staged: Staging, name: str | None, work: Callable[[Engine], T]) -
             return work(connection)
 
 
-def _spilled(connection: Engine, staged: Staging, day: Day, key: Callable[[str], int], *, covers: int) -> Made:
+def _spilled(connection: Engine, staged: Staging, day: Day, keys: Keys, *, covers: int) -> Made:
     """Sort the events of a partition into a staged part by the engine."""
+    import pyarrow as pa
+
     view.offer(connection, day.segments, (day.part,) if day.part else ())
     users = [str(user) for (user,) in connection.rows(_USERS)]
-    keys = [key(user) for user in users]
-    connection.run(_KEYS, {"users": users, "keys": keys})
+    of_user = keys.of(pa.array(users, pa.string())).tolist()
+    connection.run(_KEYS, {"users": users, "keys": of_user})
     rows = parts.write(staged.file(f"{day.day}-part"), connection.batches(_SORTED), covers=covers)
-    return Made(rows, len(set(keys)) == len(users))
+    return Made(rows, len(set(of_user)) == len(users))

@@ -46,15 +46,18 @@ def held(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def maintenance(store: Store, command: str, *, wait: float | None = 0.0) -> Iterator[None]:
-    """Hold the maintenance lock for `command`; wait at most `wait` seconds (None: for ever), else StoreLocked."""
+def maintenance(store: Store, command: str, *, wait: float | None = 0.0) -> Iterator[int]:
+    """Hold the maintenance lock for `command`; wait at most `wait` seconds (None: for ever), else StoreLocked.
+
+    Yield its descriptor: a forked process that keeps it would hold the lock too.
+    """
     fd = _open(store.locks / "maintenance")
     try:
         _take(fd, wait)
         with told_once("write", store.locks / "maintenance"):
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"evlog {command} (process {os.getpid()})".encode(), 0)
-        yield
+        yield fd
     finally:
         os.close(fd)
 

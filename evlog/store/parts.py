@@ -22,8 +22,9 @@ _SAID = b"\x18\x0c" + _COVERS + b"\x18"  # the key as a footer spells it (Thrift
 _MAGIC = b"PAR1"
 _END = 8  # bytes after the footer: its length, and the magic word
 _COMPARED = ["user_key", "ts", "seq", "event_type"]  # columns with statistics: they prune, and hold no id
-_SINGLE = ("event_id",)  # texts that come once each: no dictionary is tried
-_SHORT = ("event_id", "user_id", "anonymous_id", "session_id", "target_id")  # texts whose lengths hardly differ
+_SINGLE = ("event_id",)  # texts that come once each: what they have in common are their lengths
+_SORTED = ("user_id", "session_id")  # texts whose repeats stand side by side, where zstd finds them
+_PACKED = ("ts", "seq")  # small differences, in as few bits as they need: nothing is left to zstd
 _FEW = 4  # a dictionary pays where a value comes so often, on average
 _TEXTS = ("event_type", "event_id", "category", "user_id")
 _MORE_TEXTS = (
@@ -31,6 +32,12 @@ _MORE_TEXTS = (
 )  # fmt: skip
 ROW_GROUP = 131_072
 _GROUP_BYTES = 16 << 20
+
+
+def load() -> None:
+    """Import what it takes to make parts: once, before processes are forked that will."""
+    import pyarrow.compute
+    import pyarrow.parquet  # noqa: F401
 
 
 def schema() -> Any:
@@ -48,7 +55,7 @@ def schema() -> Any:
 
 def folded(texts: Any, name: str = "") -> Any:
     """A column of texts as a dictionary, if they come again often enough for it to pay; else as it is."""
-    if name in _SINGLE:
+    if name in _SINGLE or name in _SORTED:
         return texts
     short = texts.dictionary_encode()
     return short if _FEW * len(short.dictionary) <= len(texts) else texts
@@ -61,43 +68,57 @@ def taken(values: Any, rows: Any) -> Any:
     return pc.take(values, rows, boundscheck=False)
 
 
-def unfolded(table: Any) -> Any:
-    """The same table without dictionaries, its columns in the order of a part."""
+def joined(tables: Iterable[Any]) -> Any:
+    """One table of the events of several, folded anew; the key of users is left out."""
     import pyarrow as pa
 
-    return pa.table(
-        {one.name: table.column(one.name).cast(one.type) for one in schema() if one.name in table.schema.names}
-    )
+    wanted = [one for one in schema() if one.name != "user_key"]
+    plain = [pa.table({one.name: table.column(one.name).cast(one.type) for one in wanted}) for table in tables]
+    whole = pa.concat_tables(plain).combine_chunks()
+    columns = {one.name: whole.column(one.name).combine_chunks() for one in wanted}
+    return pa.table({name: folded(one, name) if one.type == "string" else one for name, one in columns.items()})
 
 
 def write(path: Path, batches: Iterable[Any], *, covers: int) -> int:
-    """Write the new part `path` from record batches or tables, sorted as they come; the number of rows. Not yet synced.
+    """Write the new part `path` from record batches, sorted as they come; the number of rows. Not yet synced.
 
     Which columns have a dictionary is told by the first of them.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     tables = _grouped(batches, pa)
     first = _shaped(next(tables, schema().empty_table()), None)
+    return _write(path, chain([first], (_shaped(table, first.schema) for table in tables)), covers=covers)
+
+
+def write_table(path: Path, table: Any, *, covers: int) -> int:
+    """Write the new part `path` from one table, sorted and folded; the number of rows. Not yet synced."""
+    return _write(path, iter([table.select(schema().names)]), covers=covers)
+
+
+def _write(path: Path, tables: Iterator[Any], *, covers: int) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first = next(tables)
     short = [one.name for one in first.schema if pa.types.is_dictionary(one.type)]
-    spelled = {name: "DELTA_LENGTH_BYTE_ARRAY" for name in _SHORT if name not in short}
     rows = 0
     with (
         durable.told_once("write", path),
         pq.ParquetWriter(
             path,
             first.schema.with_metadata({_COVERS: b"%d" % covers}),
-            compression="zstd",
+            compression={name: "none" if name in _PACKED else "zstd" for name in first.schema.names},
             use_dictionary=[*short, "received_at"],
-            column_encoding=spelled | {"ts": "DELTA_BINARY_PACKED", "seq": "DELTA_BINARY_PACKED"},
+            column_encoding=dict.fromkeys(_SINGLE, "DELTA_LENGTH_BYTE_ARRAY")
+            | dict.fromkeys(_PACKED, "DELTA_BINARY_PACKED"),
             write_statistics=_COMPARED,
             store_schema=False,
         ) as writer,
     ):
         path.chmod(durable.FILE_MODE)
         writer.add_key_value_metadata({_COVERS.decode(): str(covers)})
-        for table in chain([first], (_shaped(table, first.schema) for table in tables)):
+        for table in chain([first], tables):
             writer.write_table(table, row_group_size=ROW_GROUP)
             rows += table.num_rows
     return rows
@@ -128,7 +149,7 @@ def _grouped(batches: Iterable[Any], pa: Any) -> Iterator[Any]:
     waiting: list[Any] = []
     count = size = 0
     for batch in batches:
-        waiting.append(batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch]))
+        waiting.append(pa.Table.from_batches([batch]))
         count += batch.num_rows
         size += batch.nbytes
         if count >= ROW_GROUP or size >= _GROUP_BYTES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -54,10 +55,16 @@ class Tombstones:
 
     def user_key(self, user: str) -> int:
         """The 64-bit key of `user` in parts (signed, as Parquet's readers like it)."""
-        digest = blake2b(
-            user.encode("utf-8", "surrogatepass"), key=self.key, digest_size=8, person=b"user_key"
-        ).digest()
-        return int.from_bytes(digest, "big", signed=True)
+        return self.user_keys([user])[0]
+
+    def user_keys(self, users: Collection[str]) -> tuple[int, ...]:
+        """The keys of many users, each in less than half the time: the secret is taken in once."""
+        fresh, digests = blake2b(key=self.key, digest_size=8, person=b"user_key"), bytearray()
+        for user in users:
+            one = fresh.copy()
+            one.update(user.encode("utf-8", "surrogatepass"))
+            digests += one.digest()
+        return struct.unpack(f">{len(users)}q", digests)
 
 
 def load(store: Store) -> Tombstones:

@@ -17,11 +17,11 @@ _BY_FUNCTION: dict[str, dict[str, str]] = {
         "changes nothing of it",
     },
     "compact/__init__.py _compacted": {
-        "`key = lru_cache(_USERS)(tombstones.load(store).user_key)` before `if not days:`": "where there are no days nobody "
+        "`known = keys.Keys(tombstones.load(store))` before `if not days:`": "where there are no days nobody "
         "asks for a key",
     },
     "compact/__init__.py _stage": {
-        "`durable.write_new(staged.file(f'{day.day}-ids'), ids.chunks…` before `rows = part.write(staged, day, key, "
+        "`durable.write_new(staged.file(f'{day.day}-ids'), ids.chunks…` before `made = part.write(staged, day, known, "
         "covers=highest)`": _STAGED,
     },
     "compact/part.py _odd": {
