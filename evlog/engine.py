@@ -11,7 +11,7 @@ from evlog.errors import EvlogError
 from evlog.frozen import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -128,6 +128,7 @@ class Engine:
         self._opened = connection
         self._limits = limits
         self._made: dict[str, str] = {}
+        self._defined: set[str] = set()
 
     @property
     def _connection(self) -> Any:
@@ -152,6 +153,13 @@ class Engine:
         with _told():
             found: list[tuple[Any, ...]] = self._connection.execute(sql, dict(params or {})).fetchall()
             return found
+
+    def define(self, name: str, function: Callable[[str], int]) -> None:
+        """Let statements call a function of a text that returns a 64-bit integer; of null it is null."""
+        if name not in self._defined:
+            with _told():
+                self._connection.create_function(name, function, ["VARCHAR"], "BIGINT")
+            self._defined.add(name)
 
     def made(self) -> list[tuple[str, str]]:
         """Kind and name of every temporary table and view there is; views first, since they look at tables."""

@@ -11,7 +11,7 @@ from collections import defaultdict
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from evlog.store import layout
+from evlog.store import layout, tombstones
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,7 +92,9 @@ def _write_part(made: Store, day: date, held: list[dict[str, Any]]) -> None:
 
     path = made.part(day)
     path.parent.mkdir(parents=True)
-    rows = [_row(event) for event in sorted(held, key=lambda e: (str(e.get("user_id")), e["ts"], e["seq"]))]
+    key = tombstones.load(made).user_key
+    rows = [{**_row(event), "user_key": key(event["user_id"]) if event.get("user_id") else None} for event in held]
+    rows.sort(key=lambda row: (row["user_key"] is None, row["user_key"], row["ts"], row["seq"]))
     text = pa.string()
     kinds = {"ts": pa.timestamp("us"), "received_at": pa.timestamp("us"), "seq": pa.int64(), "user_key": pa.int64()}
     names = (*ORDER[:5], "user_key", *ORDER[5:-1], "received_at", "seq")
@@ -103,4 +105,4 @@ def _write_part(made: Store, day: date, held: list[dict[str, Any]]) -> None:
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:
     texts = {key: json.dumps(event[key], ensure_ascii=False) for key in ("properties", "context") if key in event}
-    return {**event, **texts, "received_at": RECEIVED, "user_key": None}
+    return {**event, **texts, "received_at": RECEIVED}

@@ -107,7 +107,8 @@ def _chosen(only: Sequence[str]) -> dict[str, Check]:
 def _gathered(
     question: Question, *, chosen: Mapping[str, Check], options: Options, rules: Sequence[Rule]
 ) -> list[Finding]:
-    """Ask each check in turn; what several count from is kept once."""
+    """Ask each check in turn; what several count from is kept once. Persons go by name: a finding may be one."""
+    question = question.by_name()
     look = Look(question, options.limits, rules, options.expect_rollup)
     arrived.keep(question)
     kept: set[Any] = set()

@@ -62,7 +62,7 @@ def entering(log: Log, rules: Rules) -> Bools:
     return first if log.opens is None else first & log.opens
 
 
-def taken(log: Log, rows: Ints) -> Log:
+def taken(log: Log, rows: Ints | slice) -> Log:
     """The log with these rows only."""
     return Log(
         log.person[rows],

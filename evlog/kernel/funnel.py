@@ -26,6 +26,7 @@ from evlog.kernel.gathered import gathered
 from evlog.kernel.moments import Own, moments
 from evlog.kernel.rules import FOREVER, Rules
 from evlog.kernel.search import searched
+from evlog.kernel.slices import slices, spread
 from evlog.kernel.swept import swept, tangled
 
 if TYPE_CHECKING:
@@ -61,11 +62,34 @@ def last_entries(log: Log, rules: Rules | None = None) -> Ints:
 
 
 def _found(log: Log, rules: Rules) -> Attempts:
-    """The attempts of all who may begin one, each along the road that knows the rules."""
-    rows = _of_entrants(log, rules)
-    hard = _hard(log, rows, rules)
-    easy = _at_once(log, rows[~hard], rules)
-    return _joined(easy, _one_by_one(log, rows[hard], rules))
+    """The attempts of all who may begin one, each along the road that knows the rules.
+
+    Persons have nothing to do with each other: the fast roads take some at a time, so that their columns stay near the
+    processor, and as many at once as there are processors.
+    """
+
+    def quick(slice_: slice) -> tuple[Attempts, Ints]:
+        part = taken(log, slice_)
+        rows = _of_entrants(part, rules)
+        hard = _hard(part, rows, rules)
+        easy = _at_once(part, rows[~hard], rules)
+        return replace(easy, chain=np.where(easy.chain < 0, -1, easy.chain + slice_.start)), rows[hard] + slice_.start
+
+    whole = rules.attempt == "all"  # what one may try is allowed for all together
+    found = spread(quick, [slice(0, len(log.person))] if whole else slices(log.person))
+    easy = _in_turn([part for part, _ in found])
+    return _joined(easy, _one_by_one(log, np.concatenate([rows for _, rows in found]), rules))
+
+
+def _in_turn(parts: list[Attempts]) -> Attempts:
+    """The attempts of persons who come one after the other."""
+    told = [part.filled for part in parts if part.filled is not None]
+    return Attempts(
+        np.concatenate([part.person for part in parts]),
+        np.concatenate([part.level for part in parts]),
+        np.concatenate([part.chain for part in parts]),
+        np.concatenate(told) if told else None,
+    )
 
 
 def _at_once(log: Log, rows: Ints, rules: Rules) -> Attempts:

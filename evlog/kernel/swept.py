@@ -38,6 +38,8 @@ def tangled(log: Log, rows: Ints) -> NDArray[np.bool_]:
     the best there is.
     """
     person, fills = log.person[rows], log.fills[rows]
+    if not (fills & (fills - 1)).any():
+        return np.zeros(len(rows), bool)
     taking = np.flatnonzero(fills)
     tied = np.zeros(len(rows), bool)
     tied[taking] = _tied(numbered(person[taking], log.ts[rows[taking]]))

@@ -3,7 +3,8 @@
 A report reads `seen`: every event in its reach that the scope lets through, with all columns of `events` and
     day       its local date (`date` is the same here)
     person    whom its `user_id` or, without one, its `anonymous_id` means (query/identity.py): the user id itself
-              where nothing was said of it; with include_anon else `anon:` and the anonymous id; null without any
+              where nothing was said of it; with include_anon else `anon:` and the anonymous id; null without any;
+              but for a question `by_name`, it may be a number in place of the id (query/keyed.py)
     userless  whether it has no user, by no link either (metrics §1): what every report counts beside its numbers
     grp       the text of `--by`, `(none)` where absent; the empty text without `--by`; the label of its period where a
               question is of several periods `apart`
@@ -25,7 +26,7 @@ from evlog.store import links
 from evlog.window import midnight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
 
@@ -40,10 +41,9 @@ if TYPE_CHECKING:
 _DAY = timedelta(days=1)
 _UTC_DATE = "CAST(ts AS DATE)"
 _LOCAL_DATE = "CAST(timezone($tz, CAST(ts AS TIMESTAMPTZ)) AS DATE)"
-_USER = "coalesce({linked}user_id)"
-_ANYONE = "coalesce({linked}user_id, 'anon:' || anonymous_id)"
-_NO_USER = "coalesce({linked}user_id) IS NULL"
-_LINKS = "links AS NOT MATERIALIZED (SELECT anonymous, id, person AS linked FROM linked),"
+_USER = "coalesce({linked}{user})"
+_ANYONE = "coalesce({linked}{user}, 'anon:' || anonymous_id)"
+_LINKS = "links AS NOT MATERIALIZED (SELECT anonymous, id, {told} AS linked FROM linked),"
 _ALONE = "dated"
 _NOBODYS_LINKED = "dated LEFT JOIN links ON links.id = CASE WHEN user_id IS NULL THEN anonymous_id END"
 _ANYONE_LINKED = """dated LEFT JOIN links ON links.anonymous = (user_id IS NULL)
@@ -54,12 +54,15 @@ _NOT_INACTIVE = "NOT list_contains($types, event_type)"
 _AMONG_ACTIVE = "list_contains($types, event_type)"
 
 _PRESENT = """
-SELECT   day, in_range, grp, person,
+SELECT   day,
+         day BETWEEN $first AND $last AS in_range,
+         {grp} AS grp,
+         person,
          count(*) AS events,
          count(*) FILTER (userless) AS userless,
          count(*) FILTER (active) AS active
 FROM     seen
-GROUP BY day, in_range, grp, person
+GROUP BY day, {grp}, person
 """
 
 _SEEN = """
@@ -115,6 +118,9 @@ def ask(
 class Question:
     """An open question: what a report reads through."""
 
+    alone = True
+    """Whether no other question will read the same events, so that what is read need not serve any other."""
+
     def __init__(
         self,
         engine: Engine,
@@ -134,6 +140,7 @@ class Question:
         self.apart: tuple[
             str, ...
         ] = ()  # for each day of the window the label of its period, where several are asked of
+        self.numbered: bool | None = None  # as `by_key` tells, once it was asked
         self.rollups = Rollups(self)
         self.identity = Identity(engine, snapshot, said, until=scope.window.until)
 
@@ -141,6 +148,31 @@ class Question:
     def window(self) -> Window:
         """The window of the scope."""
         return self.scope.window
+
+    @property
+    def by_key(self) -> bool:
+        """Whether persons are numbers in `seen` (query/keyed.py): as long as a question lives, they are or are not."""
+        if self.numbered is None:
+            from evlog.query import keyed
+
+            self.numbered = keyed.possible(self.store, self.snapshot, self.scope)
+        return self.numbered
+
+    def by_name(self) -> Question:
+        """The same question with ids for persons, for who shows them or looks for one."""
+        from copy import copy
+
+        named = copy(self)
+        named.numbered = False
+        return named
+
+    def told_as(self, persons: Iterable[str]) -> list[str] | list[int]:
+        """What stands for these persons in `seen`."""
+        if not self.by_key:
+            return list(persons)
+        from evlog.query import keyed
+
+        return list(map(keyed.function(self.store), persons))
 
     def back(self, days: int) -> Reach:
         """The window, and `days` local dates before it."""
@@ -210,7 +242,8 @@ class Question:
 
     def keep_present(self, table: str, reach: Reach) -> None:
         """Keep who was there: a row for each day, group and person, with the number of events, userless and active."""
-        self.keep(table, _PRESENT, reach=reach)
+        whole = self.scope.by is None and not self.apart
+        self.keep(table, _PRESENT.format(grp="''" if whole else "grp"), reach=reach)
 
     def keep_daily(self, table: str, sql: str, params: Mapping[str, Any], *, reach: Reach) -> None:
         """Keep the rows of `sql`, which asks who was active: of `seen` but day, group, person, and the first instant.
@@ -224,8 +257,12 @@ class Question:
         reach = reach or Reach(window.first, window.last)
         files = self._files(reach)
         self._settle(*files)
-        events, params = view.relation(*files)
-        fragments, known = _fragments(scope, self.identity)
+        if self.by_key and (files[0] or self.identity.count):
+            from evlog.query import keyed
+
+            self.engine.define(keyed.FUNCTION, keyed.function(self.store))
+        events, params = view.relation(*files, keyed=self.by_key)
+        fragments, known = _fragments(scope, self.identity, by_key=self.by_key)
         if self.apart:
             fragments["grp"], known["labels"] = _PERIOD, list(self.apart)
         params |= known | _bounds(window, reach)
@@ -237,7 +274,7 @@ class Question:
         return (f"{head}, {rest[5:]}" if rest.startswith("WITH ") else f"{head} {rest}"), params
 
 
-def _fragments(scope: Scope, identity: Identity) -> tuple[dict[str, str], dict[str, Any]]:
+def _fragments(scope: Scope, identity: Identity, *, by_key: bool) -> tuple[dict[str, str], dict[str, Any]]:
     """The parts of `seen` that depend on the scope: which of our fixed texts, and their parameters."""
     from evlog.query import where
 
@@ -249,14 +286,14 @@ def _fragments(scope: Scope, identity: Identity) -> tuple[dict[str, str], dict[s
     if scope.window.tz != "UTC":
         params["tz"] = scope.window.tz
     params["types"] = list(scope.active_events or scope.inactive)
-    linked = "linked, " if identity.count else ""
+    linked, user = "linked, " if identity.count else "", "user_key" if by_key else "user_id"
     dated = _ANYONE_LINKED if identity.renames else _NOBODYS_LINKED if identity.count else _ALONE
     fragments = {
-        "links": _LINKS if identity.count else "",
+        "links": _LINKS.format(told="user_key(person)" if by_key else "person") if identity.count else "",
         "dated": dated,
         "date": _UTC_DATE if scope.window.tz == "UTC" else _LOCAL_DATE,
-        "person": (_ANYONE if scope.include_anon else _USER).format(linked=linked),
-        "userless": _NO_USER.format(linked=linked),
+        "person": (_ANYONE if scope.include_anon else _USER).format(linked=linked, user=user),
+        "userless": f"{_USER} IS NULL".format(linked=linked, user=user),
         "active": _AMONG_ACTIVE if scope.active_events else _NOT_INACTIVE,
         "grp": group,
         "where": condition,

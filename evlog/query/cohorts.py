@@ -57,6 +57,24 @@ SELECT entry, CAST(came.number - base.number AS INTEGER) AS gap
 FROM   base JOIN came USING (person)
 WHERE  came.number BETWEEN base.number AND base.number + CAST($most AS BIGINT)
 """
+_LIVED = """
+SELECT   person, calendar.number, min(ts) AS ts, min(day) AS day
+FROM     seen LEFT JOIN calendar USING (day)
+WHERE    person IS NOT NULL AND ({act})
+GROUP BY person, calendar.number
+"""
+_FIRST_LIVED = """
+CREATE TEMP TABLE held_first AS
+SELECT   person, min(ts) AS ts, CAST(NULL AS BIGINT) AS seq, '' AS grp, min(day) AS day
+FROM     lived
+GROUP BY person
+"""
+_GAPS_LIVED = """
+CREATE TEMP TABLE gaps AS
+SELECT entry, CAST(lived.number - base.number AS INTEGER) AS gap
+FROM   base JOIN lived USING (person)
+WHERE  lived.number BETWEEN base.number AND base.number + CAST($most AS BIGINT)
+"""
 _GAPS_EACH = """
 WITH lived AS (
          SELECT entry, CAST({gap} AS INTEGER) AS gap
@@ -113,10 +131,26 @@ Cell = tuple[int, int, int]
 """Which cell: the place of the group, the number of the cohort's period, the number of the cell."""
 
 
-def keep_starts(question: Question, act: Act, cohort: Cohort, unit: Unit) -> Past:
-    """Make `base` of who began in the periods of `calendar`; what is known of purged days."""
+def keep_lived(question: Question, act: Act, *, most: int | None) -> Past:
+    """Make `base` and `gaps` in one, where whoever began by an act comes back by the same in a calendar period.
+
+    Events are read once: when a person was first there follows from when they first were in each period.
+    """
+    question.keep("lived", _LIVED.format(act=act.sql), act.params, reach=Reach(None, question.window.last))
+    question.engine.run(_FIRST_LIVED)
+    past = first_seen.add_remembered(question, act)
+    question.engine.run(_BASE.format(starts="first_seen"))
+    question.engine.run(_GAPS_LIVED, {"most": _ENDLESS if most is None else most})
+    return past
+
+
+def keep_starts(question: Question, act: Act, cohort: Cohort, unit: Unit, *, exactly: bool) -> Past:
+    """Make `base` of who began in the periods of `calendar`; what is known of purged days.
+
+    `exactly`: returns are told from starts by which event they are.
+    """
     if cohort == "first-ever":
-        past = first_seen.keep(question, act)
+        past = first_seen.keep(question, act, exactly=exactly)
         question.engine.run(_BASE.format(starts="first_seen"))
         return past
     how = _IN_RANGE if cohort == "first-in-range" else _EACH_PERIOD

@@ -29,19 +29,20 @@ Key = tuple[int, bytes]
 _HELD = """
 SELECT   person,
          min(ts) AS ts,
-         arg_min(seq, (ts, seq)) AS seq,
-         arg_min(grp, (ts, seq)) AS grp,
+         {seq} AS seq,
+         {grp} AS grp,
          min(day) AS day
 FROM     seen
 WHERE    person IS NOT NULL AND ({act})
 GROUP BY person
 """
+_OF_FIRST = "arg_min({}, (ts, seq))"
 _KNOWN = "SELECT DISTINCT person FROM seen WHERE person IS NOT NULL"
 _LINKED = "SELECT anonymous, id, person FROM linked ORDER BY anonymous, id"
 _REMEMBERED = """
 CREATE TEMP TABLE remembered AS
 SELECT person, ts, CAST(timezone($tz, CAST(ts AS TIMESTAMPTZ)) AS DATE) AS day
-FROM   (SELECT unnest(CAST($persons AS VARCHAR[])) AS person, make_timestamp(unnest(CAST($moments AS BIGINT[]))) AS ts)
+FROM   (SELECT unnest(CAST($persons AS {kind}[])) AS person, make_timestamp(unnest(CAST($moments AS BIGINT[]))) AS ts)
 WHERE  ts < $until
 """
 _BOTH = """
@@ -79,19 +80,27 @@ def unfiltered(question: Question) -> Question:
     return whole
 
 
-def keep(question: Question, act: Act) -> Past:
+def keep(question: Question, act: Act, *, exactly: bool = True) -> Past:
     """Make table `first_seen`: `person, ts, seq, grp, day` of the first such act of each person up to the window's end.
 
     Of an act that only the memory knows `seq` is null and `grp` absent; whom only the memory knows has a name that is
-    no id.
+    no id. `seq` is told where it is wanted `exactly` which event it was; `grp` where something is broken down.
     """
     reach = Reach(None, question.window.last)
     keep = question.keep_daily if act.sql == ACTIVE.sql else question.keep
-    keep("held_first", _HELD.format(act=act.sql), act.params, reach=reach)
+    seq = _OF_FIRST.format("seq") if exactly else "CAST(NULL AS BIGINT)"
+    grp = "''" if question.scope.by is None and not question.apart else _OF_FIRST.format("grp")
+    keep("held_first", _HELD.format(act=act.sql, seq=seq, grp=grp), act.params, reach=reach)
+    return add_remembered(question, act)
+
+
+def add_remembered(question: Question, act: Act) -> Past:
+    """Make `first_seen` of `held_first`, the same by events alone, and of what is remembered of purged days."""
     memory, asked = _memory(question), _asked(question, act)
     found = _by_person(question, memory, asked) if _is_told(memory, asked) else {}
-    params = {"persons": list(found), "moments": list(found.values())}
-    question.engine.run(_REMEMBERED, {**params, "tz": question.window.tz, "until": question.window.until})
+    params = {"persons": question.told_as(found), "moments": list(found.values())}
+    sql = _REMEMBERED.format(kind="BIGINT" if question.by_key else "VARCHAR")
+    question.engine.run(sql, {**params, "tz": question.window.tz, "until": question.window.until})
     question.engine.run(_BOTH, {"unknown": "" if question.scope.by is None else "(none)"})
     return past_of(question, act)
 
@@ -166,7 +175,7 @@ def _names(question: Question) -> dict[Key, str]:
     reach = Reach(None, question.window.last)
     question.identity.whole()
     linked = question.engine.rows(_LINKED)
-    persons = {person for (person,) in question.rows(_KNOWN, reach=reach)} | {row[2] for row in linked}
+    persons = {person for (person,) in question.by_name().rows(_KNOWN, reach=reach)} | {row[2] for row in linked}
     pairs = {(kind, id_): person for person in sorted(persons) for kind, id_ in _ids(person, question)}
     pairs |= {(ANONYMOUS if anonymous else USER, id_): person for anonymous, id_, person in linked}
     return {(kind, bytes.fromhex(subject(id_))): person for (kind, id_), person in pairs.items()}

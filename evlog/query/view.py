@@ -31,7 +31,7 @@ SELECT event_id,
        CASE WHEN received_at IS NOT NULL THEN seq
             ELSE seq + list_extract(CAST({bases} AS BIGINT[]), CAST(file_index AS BIGINT) + 1)
        END AS seq,
-       CAST(CAST(ts AS TIMESTAMP) AS DATE) AS date
+       CAST(CAST(ts AS TIMESTAMP) AS DATE) AS date{key}
 FROM   read_json({segments}, format = 'newline_delimited', hive_partitioning = false,
                  maximum_object_size = {longest}, columns = {{
            event_type: 'VARCHAR', event_id: 'VARCHAR', ts: 'VARCHAR', category: 'VARCHAR', user_id: 'VARCHAR',
@@ -43,7 +43,7 @@ FROM   read_json({segments}, format = 'newline_delimited', hive_partitioning = f
 _COLD = """
 SELECT event_id, ts, event_type, category, user_id, anonymous_id, session_id, target_type, target_id, feature, source,
        properties, context, received_at, seq,
-       CAST(ts AS DATE) AS date
+       CAST(ts AS DATE) AS date{key}
 FROM   read_parquet({parts}, hive_partitioning = false)
 """
 
@@ -54,7 +54,7 @@ SELECT CAST(NULL AS VARCHAR) AS event_id,
        CAST(NULL AS VARCHAR) AS anonymous_id, CAST(NULL AS VARCHAR) AS session_id,
        CAST(NULL AS VARCHAR) AS target_type, CAST(NULL AS VARCHAR) AS target_id, CAST(NULL AS VARCHAR) AS feature,
        CAST(NULL AS VARCHAR) AS source, CAST(NULL AS VARCHAR) AS properties, CAST(NULL AS VARCHAR) AS context,
-       CAST(NULL AS TIMESTAMP) AS received_at, CAST(NULL AS BIGINT) AS seq, CAST(NULL AS DATE) AS date
+       CAST(NULL AS TIMESTAMP) AS received_at, CAST(NULL AS BIGINT) AS seq, CAST(NULL AS DATE) AS date{key}
 WHERE  FALSE
 """
 
@@ -83,6 +83,7 @@ SELECT user_id,
        CAST(started AS DATE) AS date
 FROM   found
 """
+_HOT_KEY, _COLD_KEY, _NO_KEY = ", user_key(user_id) AS user_key", ", user_key", ", CAST(NULL AS BIGINT) AS user_key"
 _USERS = """
 CREATE TEMP VIEW users AS
 SELECT   user_id, min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS events
@@ -101,9 +102,12 @@ _SET = {
 }
 
 
-def relation(hot: Sequence[Segment], cold: Sequence[Part]) -> tuple[str, dict[str, Any]]:
-    """The SQL of all events in these files, and its parameters."""
-    return _union(hot, cold, "${}")
+def relation(hot: Sequence[Segment], cold: Sequence[Part], *, keyed: bool = False) -> tuple[str, dict[str, Any]]:
+    """The SQL of all events in these files, and its parameters.
+
+    With `keyed` they have one column more, `user_key`: parts hold it, of segments a function `user_key` must tell it.
+    """
+    return _union(hot, cold, "${}", keyed=keyed)
 
 
 def view(hot: Sequence[Segment], cold: Sequence[Part]) -> tuple[str, dict[str, Any]]:
@@ -138,18 +142,20 @@ def pruned(files: Sequence[File], first: date | None, last: date | None) -> list
     ]
 
 
-def _union(hot: Sequence[Segment], cold: Sequence[Part], reference: str) -> tuple[str, dict[str, Any]]:
+def _union(
+    hot: Sequence[Segment], cold: Sequence[Part], reference: str, *, keyed: bool = False
+) -> tuple[str, dict[str, Any]]:
     names = {name: reference.format(name) for name in PARAMETERS}
     pieces: list[str] = []
     params: dict[str, Any] = {}
     if hot:
-        pieces.append(_HOT.format(**names, longest=LONGEST_LINE))
+        pieces.append(_HOT.format(**names, longest=LONGEST_LINE, key=_HOT_KEY if keyed else ""))
         params |= {
             "segments": [str(segment.path) for segment in hot],
             "bases": [segment.name.batch << SEQ_BITS for segment in hot],
             "received": [segment.name.received_at for segment in hot],
         }
     if cold:
-        pieces.append(_COLD.format(**names))
+        pieces.append(_COLD.format(**names, key=_COLD_KEY if keyed else ""))
         params["parts"] = [str(part.path) for part in cold]
-    return "UNION ALL".join(pieces) or _NONE, params
+    return "UNION ALL".join(pieces) or _NONE.format(key=_NO_KEY if keyed else ""), params

@@ -153,6 +153,7 @@ def _explained(question: Question, asked: Asked, given: Given) -> Result:
     from evlog.query.funnel import read, words
     from evlog.query.funnel.explained import columns, explained
 
+    question = question.by_name()
     found = read.keep(question, asked)
     rows, summary, notes = explained(question, asked)
     return answer.result(

@@ -113,6 +113,7 @@ def report(
     """The score of each period, as the mean over the users active in it, and its components, each 0..100."""
     if period not in get_args(Unit):
         raise UsageError(f"--period {period!r} is unknown", hint=f"give one of: {', '.join(get_args(Unit))}")
+    question = question.by_name()
     index = _index(question, name)
     periods = question.window.periods(period)
     withheld = _keep(question, index, unit=period, user=user)

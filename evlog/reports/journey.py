@@ -45,6 +45,7 @@ def report(question: Question, *, user: Annotated[str | None, "the user's id, or
     """The events of the user in the window, in canonical order; `gap_s`: since the one before."""
     if not user:
         raise UsageError("a journey is one user's", hint="give --user ID")
+    question = question.by_name()
     question.keep("base", _BASE, {"persons": _persons(question, user)})
     withheld = answer.group(question)
     rows = [_row(*row) for row in question.engine.rows(_EVENTS)]

@@ -222,8 +222,11 @@ def _keep(
     question: Question, asked: _Asked, began: acts.Act, came: acts.Act, cohort: cohorts.Cohort
 ) -> tuple[tuple[date, ...], Past]:
     begins = calendar.keep(question, asked.unit)
-    past = cohorts.keep_starts(question, began, cohort, asked.unit)
     most = asked.horizon if asked.mode == "unbounded" else asked.reach
+    each = asked.clock == "rolling" or asked.after
+    if question.alone and began == came and cohort == "first-ever" and not each and question.scope.by is None:
+        return begins, cohorts.keep_lived(question, began, most=most)
+    past = cohorts.keep_starts(question, began, cohort, asked.unit, exactly=each)
     cohorts.keep_gaps(question, came, unit=asked.unit, clock=asked.clock, most=most, after=asked.after)
     return begins, past
 

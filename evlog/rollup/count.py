@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from evlog import reports
 from evlog.errors import UsageError
+from evlog.query import keyed
 from evlog.query.ask import Question, Reach
 from evlog.query.identity import Identity
 from evlog.query.standing import of_alone, of_series, of_table, partitions
@@ -52,6 +53,7 @@ class _Question(Question):
     So is the newest event.
     """
 
+    alone = False
     types: Callable[[], list[Any]]
     present: Present
     ends: list[datetime | None]
@@ -108,6 +110,7 @@ class Counter:
         self._reports: dict[str, Any] = {}
         self._types: list[Any] | None = None
         self._present = Present()
+        self._by_key = keyed.possible(store, seen, scope)
         self._ends: list[datetime | None] = []
         self._sizes = _sizes(seen)
         self._days = seen.days
@@ -115,7 +118,8 @@ class Counter:
 
     def settle(self, days: Collection[date], staged: Staging) -> None:
         """Make what is read again and again cheaper to read: segments of these partitions."""
-        self._read = settled(self.engine, self._read, days, staged)
+        key = keyed.function(self.store) if self._by_key else None
+        self._read = settled(self.engine, self._read, days, staged, key)
         self._sizes = _sizes(self._read)
 
     def question(self, first: date, last: date) -> _Question:
@@ -123,7 +127,7 @@ class Counter:
         scope = replace(self.scope, window=replace(self.scope.window, first=first, last=last))
         made = _Question(self.engine, self._read, scope, store=self.store, said=self.said, rollups=False)
         made.identity, made.types, made.ends = self.identity, self.types, self._ends
-        made.present = self._present
+        made.present, made.numbered = self._present, self._by_key
         return made
 
     def types(self) -> list[Any]:

@@ -95,11 +95,13 @@ def _carrying(owner: Ints, columns: Mapping[str, Ints]) -> NDArray[np.bool_]:
 
 def _sorted(columns: Mapping[str, Ints], owner: Ints, keys: list[Ints], *, apart: bool) -> Lanes:
     """The columns by lane; lanes are numbered by owner and then by what tells them apart."""
+    if not keys and owner is columns["owner"]:  # sorted by owner already, and numbered from 0
+        owners = np.arange(int(owner[-1]) + 1 if len(owner) else 0)
+        return Lanes(owner, columns, owners, np.full(len(owners), -1, np.int64))
     parts = [owner, *keys]
-    if keys or owner is not columns["owner"]:  # else they are sorted by owner already
-        order = np.lexsort(parts[::-1])
-        parts = [part[order] for part in parts]
-        columns = {name: column[order] for name, column in columns.items()}
+    order = np.lexsort(parts[::-1])
+    parts = [part[order] for part in parts]
+    columns = {name: column[order] for name, column in columns.items()}
     first = np.zeros(len(owner), bool)
     first[:1] = True
     for part in parts:

@@ -14,6 +14,7 @@ from evlog.kernel.rules import FOREVER
 from evlog.query import answer, where
 from evlog.query import steps as language
 from evlog.query.ask import Reach
+from evlog.query.funnel import sorting
 from evlog.query.funnel.asked import TICK
 
 if TYPE_CHECKING:
@@ -76,12 +77,17 @@ WITH entrants AS (
          FROM   (SELECT DISTINCT subject
                  FROM   taken
                  WHERE  in_range AND {entry} AND subject IS NOT NULL))
-SELECT   owner, ts, fills{columns}
-FROM     taken JOIN entrants USING (subject){joins}
-ORDER BY owner, ts, seq
+SELECT owner, ts, fills, seq{columns}
+FROM   taken JOIN entrants USING (subject){joins}
+"""
+_LOG_BY_KEY = """
+SELECT subject AS owner, ts, fills, seq{columns}
+FROM   taken{joins}
+WHERE  subject IS NOT NULL
 """
 _ENTRY = "fills & 1 = 1"
 _ANY_ENTRY = "fills <> 0"
+_OF_PERSONS = ("user", "session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ def keep(question: Question, asked: Asked) -> Read:
 def arrays(question: Question, asked: Asked) -> dict[str, Ints]:
     """The columns of `taken` for everyone who entered, sorted by (owner, ts, arrival).
 
-    owner, ts, fills; and where the question needs it: excluded, side, breaks, value, held, explicit, extends, day, seq,
+    owner, ts, fills, seq; and where the question needs it: excluded, side, breaks, value, held, explicit, extends, day,
     who.
     """
     import numpy as np
@@ -143,17 +149,17 @@ def arrays(question: Question, asked: Asked) -> dict[str, Ints]:
         (asked.sessions, "coalesce(explicit, -1) AS explicit", "LEFT JOIN visits USING (session_id)"),
         (asked.sessions, "CAST(extends AS BIGINT) AS extends", ""),
         (bool(asked.per) or asked.free, "day", ""),
-        (asked.explain is not None, "seq", ""),
         (_counts_persons(question, asked), "coalesce(who, -1) AS who", "LEFT JOIN persons USING (person)"),
     ):
         if wanted:
             columns.append(f", {column}")
             joins.append(f" {join}")
-    sql = _LOG.format(
-        columns="".join(columns), joins="".join(joins), entry=_ANY_ENTRY if asked.free or asked.sideways else _ENTRY
-    )
+    entry = _ANY_ENTRY if asked.free or asked.sideways else _ENTRY
+    by_key = question.by_key and entry == _ENTRY and asked.unit in _OF_PERSONS
+    sql = (_LOG_BY_KEY if by_key else _LOG).format(columns="".join(columns), joins="".join(joins), entry=entry)
     found = question.engine.arrays(sql)
-    return {name: np.asarray(column, np.int64) for name, column in found.items()}
+    rows = {name: np.asarray(column, np.int64) for name, column in found.items()}
+    return sorting.sorted_rows(rows, entrants=by_key)
 
 
 def names(question: Question) -> tuple[str, ...]:
@@ -201,7 +207,7 @@ def _bits(steps: Sequence[Step], prefix: str, params: dict[str, Any], *, inside:
 
 def _subject(asked: Asked, params: dict[str, Any]) -> str:
     """Who or what is counted, as SQL: the user, or the value of a key."""
-    if asked.unit in ("user", "session"):
+    if asked.unit in _OF_PERSONS:
         return "person"
     return _texts([where.path(asked.unit)], "unit", params)[0]
 
