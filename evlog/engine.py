@@ -185,6 +185,17 @@ class Engine:
             found: dict[str, np.ndarray[Any, Any]] = self._connection.execute(sql, dict(params or {})).fetchnumpy()
             return found
 
+    def pieces(self, sql: str, *, rows: int = 8_192) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of the answer, so many at a time, streamed; no other statement may run meanwhile."""
+        with _told():
+            cursor = self._connection.execute(sql)
+        while True:
+            with _told():
+                some: list[tuple[Any, ...]] = cursor.fetchmany(rows)
+            if not some:
+                return
+            yield some
+
     def batches(self, sql: str, *, rows: int = 8_192) -> Iterator[Any]:
         """The rows of the answer as pyarrow record batches, streamed."""
         with _told():

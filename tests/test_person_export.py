@@ -196,7 +196,7 @@ def test_it_is_whole_or_not_there(evlog, held, monkeypatch, to):
     def breaks(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    for place in ("evlog.render.streamed.write", "evlog.person.meanings.readable", "evlog.store.audit.tell"):
+    for place in ("evlog.render.streamed.write_rows", "evlog.person.meanings.readable", "evlog.store.audit.tell"):
         with monkeypatch.context() as patch:
             patch.setattr(place, breaks)
             code, out, err = evlog("user", "export", "zoe_zoe_zoe", *to)
@@ -251,7 +251,11 @@ def test_many_rows_are_never_all_held_at_once(tmp_path, monkeypatch):
     store = layout.create(tmp_path / "s")
     kit.ingest(store, *(event(f"e{n}", user="zoe") for n in range(20_000)))
     sizes = []
-    assert access.stream(store, ["zoe"], lambda batches: sizes.extend(batch.num_rows for batch in batches)) == 20_000
+
+    def seen(pieces):
+        sizes.extend(map(len, pieces))
+
+    assert access.stream(store, ["zoe"], seen) == access.stream(store, ["zoe"], seen, arrow=True) == 20_000
     assert max(sizes) <= 8_192
 
 

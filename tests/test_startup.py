@@ -82,6 +82,16 @@ def test_a_report_imports_neither_pyarrow_nor_numpy(tmp_path, compacted):
     assert not {"pyarrow", "numpy", "pydantic", "msgspec", "dateutil"} & found
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("format_", ["ndjson", "csv", "json"])
+def test_what_is_handed_out_as_text_needs_neither(tmp_path, format_):
+    modules_after(["ingest", "--data", "s"], cwd=tmp_path, input="".join(EVENT % (n, n) for n in range(1, 5)))
+    modules_after(["compact", "--data", "s"], cwd=tmp_path)
+    found = modules_after(["user", "export", "u", "--data", "s", "--format", format_], cwd=tmp_path)
+    assert "duckdb" in found
+    assert not {"pyarrow", "numpy"} & found
+
+
 ENGINES = {"duckdb", "pyarrow", "numpy", "msgspec", "pydantic", "dateutil", "importlib.metadata"}
 PARSERS = {"typer", "rich"}
 COSTLY = {

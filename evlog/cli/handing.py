@@ -12,6 +12,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -65,21 +66,34 @@ def events(request: Request, to: IO[bytes], *, seen: Seen, shown: bool = False) 
     from evlog.render import streamed
 
     shape, style = request.shape, request.call.out.style(sys.stdout) if shown else None
+    if shape.format not in streamed.FORMATS:
+        return _drawn(request, to, shown=shown)
 
-    def write(batches: Iterator[Any]) -> None:
+    def write(some: Iterator[Any]) -> None:
         to.seek(0)
         to.truncate()
-        told = _told(batches, lambda: seen(to.tell()))
-        streamed.write(to, told, schema=export.schema(), form=shape.format, raw_csv=shape.raw_csv, style=style)  # type: ignore[arg-type]
+        told = _told(some, lambda: seen(to.tell()))
+        if shape.format == "parquet":
+            streamed.write(to, told, schema=export.schema(), form=shape.format)  # type: ignore[arg-type]
+        else:
+            rows, look = chain.from_iterable(told), partial(streamed.write_rows, raw_csv=shape.raw_csv, style=style)
+            look(to, rows, columns=_columns(), form=shape.format)  # type: ignore[arg-type]
 
-    if shape.format in streamed.FORMATS:
-        return export.stream(request.store, request.users, write)
-    return _drawn(request, to, shown=shown)
+    return export.stream(request.store, request.users, write, arrow=shape.format == "parquet")
 
 
-def _told(batches: Iterator[Any], tell: Callable[[], None]) -> Iterator[Any]:
-    for batch in batches:
-        yield batch
+def _columns() -> tuple[Column, ...]:
+    from evlog.event.record import COLUMNS
+    from evlog.query.result import Column
+
+    kinds: dict[str, Kind] = {"ts": "instant", "received_at": "instant", "seq": "count", "date": "date"}
+    kinds |= dict.fromkeys(_JSON, "json")
+    return tuple(Column(name, kinds.get(name, "text")) for name in (*COLUMNS, "date"))
+
+
+def _told(some: Iterator[Any], tell: Callable[[], None]) -> Iterator[Any]:
+    for piece in some:
+        yield piece
         tell()
 
 

@@ -33,8 +33,21 @@ def write(
         _parquet(to, batches, schema)
         return
     columns = tuple(Column(field.name, _kind(field)) for field in schema)
-    rows = cast("tuple[tuple[Any, ...], ...]", _rows(batches))  # read once, in order: that is all these formats do
-    result = Result("export", columns, rows, _NEVER)
+    write_rows(to, _rows(batches), columns=columns, form=form, raw_csv=raw_csv, style=style)
+
+
+def write_rows(
+    to: BinaryIO,
+    rows: Iterable[tuple[Any, ...]],
+    *,
+    columns: tuple[Column, ...],
+    form: str,
+    raw_csv: bool = False,
+    style: Style | None = None,
+) -> None:
+    """Write rows to a stream in one of FORMATS that are texts, as they come."""
+    told = cast("tuple[tuple[Any, ...], ...]", rows)  # read once, in order: that is all these formats do
+    result = Result("export", columns, told, _NEVER)
     to.writelines(render.chunks(result, form, style=style or Style(), raw_csv=raw_csv, bare=True))
 
 
