@@ -129,12 +129,19 @@ class Engine:
         self._limits = limits
         self._made: dict[str, str] = {}
         self._defined: set[str] = set()
+        self._waiting: list[Callable[[], None]] = []
 
     @property
     def _connection(self) -> Any:
+        while self._waiting:
+            self._waiting.pop()()
         if self._opened is None:
             self._opened = _connected(self._limits)
         return self._opened
+
+    def beforehand(self, do: Callable[[], None]) -> None:
+        """Do something before the next statement; where there is none, not at all."""
+        self._waiting.append(do)
 
     def close(self) -> None:
         """Let go of the connection, where there is one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -113,15 +113,16 @@ def _recent(seen: Snapshot, now: datetime) -> tuple[datetime | None, int, int]:
     """The newest event, and the users of the last 5 and 30 minutes; only the newest partitions are read."""
     from evlog import engine
     from evlog.query import view
+    from evlog.query.gathered import gathered
 
     if not seen.days:
         return None, 0, 0
     since = min(seen.days[-1], (now - timedelta(days=1)).date())
-    hot = [segment for segment in seen.hot if segment.day >= since]
-    cold = [part for part in seen.cold if part.day >= since]
+    hot = tuple(segment for segment in seen.hot if segment.day >= since)
+    cold = tuple(part for part in seen.cold if part.day >= since)
     params = {"now": now, "five": now - timedelta(minutes=5), "thirty": now - timedelta(minutes=30)}
-    with engine.connect() as connection:
-        view.offer(connection, hot, cold)
+    with engine.connect() as connection, gathered(replace(seen, hot=hot, cold=cold), connection) as recent:
+        view.offer(connection, recent.hot, recent.cold)
         newest, five, thirty = connection.rows(_NOW, params)[0]
     return newest, five, thirty
 

@@ -6,7 +6,6 @@ that is still open gets no part, but where many small segments have come togethe
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,7 +15,8 @@ from evlog.compact import part
 from evlog.compact.part import Day
 from evlog.compact.workers import ahead
 from evlog.store import durable, ids, journal, keys, locks, parts, snapshot, tombstones
-from evlog.store.layout import PART, PART_IDS, SEQ_BITS
+from evlog.store.layout import PART, PART_IDS
+from evlog.store.merged import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -24,14 +24,13 @@ if TYPE_CHECKING:
 
     from evlog.compact.part import Made
     from evlog.store.journal import Staging
-    from evlog.store.layout import SegmentName, Store
+    from evlog.store.layout import Store
     from evlog.store.snapshot import Segment
 
 __all__ = ["Day", "Done", "Plan", "plan", "run"]
 
 _MANY = 64  # small segments of an open day that are worth merging
 _SMALL = 4 << 20  # bytes: a merged segment grows past this and is then left alone
-_RELATIVE = re.compile(rb',"seq":(\d+)\}\n')  # the end of a line whose `seq` counts from its batch
 _WORTH = 8 << 20  # bytes of days that are worth more than one process
 
 
@@ -166,9 +165,9 @@ def _merge(store: Store, day: Day) -> Done:
     def lines() -> Iterator[bytes]:
         nonlocal events
         for segment in (*older, newest):
-            text, count = _absolute(durable.read(segment.path), segment.name)
-            events += count
-            yield text
+            raw = durable.read(segment.path)
+            events += raw.count(b"\n")
+            yield absolute(raw, segment.name)
 
     with journal.staging(store) as staged:
         staged.write("lines", lines())
@@ -181,14 +180,3 @@ def _merge(store: Store, day: Day) -> Done:
             journal.recover(store)
             journal.commit(staged, "merge", renames, unlinks=_covered(Day(day.day, tuple(older), None)))
     return Done(day.day, events, len(day.segments), day.bytes_in, size, "segment")
-
-
-def _absolute(raw: bytes, name: SegmentName) -> tuple[bytes, int]:
-    """The lines of a segment with their `seq` in the store and their `received_at`, and how many there are."""
-    base = name.batch << SEQ_BITS
-    received = name.received_at.isoformat(timespec="microseconds").encode()
-
-    def whole(found: re.Match[bytes]) -> bytes:
-        return b',"seq":%d,"received_at":"%bZ"}\n' % (base + int(found[1]), received)
-
-    return _RELATIVE.sub(whole, raw), raw.count(b"\n")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from evlog.engine import USUAL, connect
 from evlog.frozen import dataclass, replace
 from evlog.query import span, view
+from evlog.query.gathered import gathered
 from evlog.query.identity import Identity
 from evlog.query.usable import Rollups
 from evlog.store import links
@@ -109,8 +110,8 @@ def ask(
     """
 
     def answered(snapshot: Snapshot, said: Sequence[Said]) -> Result:
-        with connect(limits) as engine:
-            return report(Question(engine, snapshot, scope, store=store, said=said, rollups=rollups), **options)
+        with connect(limits) as engine, gathered(snapshot, engine) as seen:
+            return report(Question(engine, seen, scope, store=store, said=said, rollups=rollups), **options)
 
     return links.steady(store, answered)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evlog.engine import USUAL, connect
 from evlog.query import view
+from evlog.query.gathered import gathered
 from evlog.store.snapshot import steady
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def newest(engine: Engine, snapshot: Snapshot, *, until: datetime | None = None)
 
 
 def _held(snapshot: Snapshot, *, until: datetime | None, limits: Limits) -> tuple[datetime, datetime] | None:
-    with connect(limits) as engine:
-        early = _first_found(engine, snapshot, snapshot.days, until=until)
-        late = newest(engine, snapshot, until=until)
+    with connect(limits) as engine, gathered(snapshot, engine) as seen:
+        early = _first_found(engine, seen, seen.days, until=until)
+        late = newest(engine, seen, until=until)
     return None if early is None or late is None else (early[0], late)
 
 

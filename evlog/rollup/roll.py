@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from evlog import engine
+from evlog.query.gathered import gathered
 from evlog.rollup.asked import GRAINS, Done
 from evlog.rollup.count import Counter
 from evlog.rollup.rejects import refused
@@ -109,8 +110,8 @@ def _within_limits(
         limits = engine.Limits(threads=_THREADS, memory=memory, spill=staged.path)
         run: Run | None = None
         try:
-            with engine.connect(limits) as connection:
-                run = Run(asked, _counter(store, asked, connection, seen=seen, said=said), span, done=so_far)
+            with engine.connect(limits) as connection, gathered(seen, connection) as read:
+                run = Run(asked, _counter(store, asked, connection, seen=read, said=said), span, done=so_far)
                 return run.all(staged, done)
         except engine.OutOfMemory:
             if memory == _LIMITS[-1]:
