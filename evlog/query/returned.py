@@ -38,6 +38,8 @@ RETURNS = Standing(
     period="period",
     back=EVER,
 )
+_Numbers = dict["date", "Mapping[str, Mapping[str, float | None]]"]
+"""Of each period, by its first day: size and retained of the cohorts by the age that they had in it."""
 _NOBODY: dict[str, float | None] = {"size": 0, "retained": 0}
 
 
@@ -50,8 +52,12 @@ class Sheet:
     told: Told
 
 
-def told(question: Question, unit: Unit, ages: int) -> Sheet | None:
-    """The table from sections alone; None where they do not suffice."""
+def told(question: Question, unit: Unit, ages: int, *, partial: bool) -> Sheet | None:
+    """The table from sections alone; None where they do not suffice.
+
+    Of a period that still runs the days tell who began in it; its cells are not known, so they must not be asked for
+    (`partial`).
+    """
     if ages > AGES:
         return None
     periods, held = _held(question, unit)
@@ -60,10 +66,11 @@ def told(question: Question, unit: Unit, ages: int) -> Sheet | None:
     held = replace(held, periods=tuple(one for one in held.periods if one not in blank))
     days = [one for one in rollups.periods("day", question.window.days) if not rollups.before_all(one)]
     events = rollups.held(EVENTS, days)
-    if periods[-1].last > question.window.last or not (held.whole and events.whole and rolled.any_partition(question)):
+    running = _running(question, periods[-1], days, partial=partial)
+    if running is None or not (held.whole and events.whole and rolled.any_partition(question)):
         return None
     question.fit(Reach(None, question.window.last))
-    numbers = _numbers(held) | _of_nobody(blank)
+    numbers = _numbers(held) | _of_nobody(blank) | running
     rows = []
     for place, period in enumerate(periods):
         size = _people(numbers, place, 0, "size", periods) or 0
@@ -87,17 +94,28 @@ def filled(question: Question, unit: Unit, sheet: Sheet) -> Sheet:
     return Sheet(rows, (sheet.read[0], userless), _said(held, "both" if frozen else "events"))
 
 
+def _running(question: Question, period: Period, days: Sequence[Period], *, partial: bool) -> _Numbers | None:
+    """Who began in a period that still runs, as its days tell it; nothing of one that is over; None: nobody tells."""
+    if period.last <= question.window.last:
+        return {}
+    held = question.rollups.held(RETURNS, [one for one in days if one.first >= period.first])
+    if partial or held.frozen or not held.whole:
+        return None
+    new = sum(_by_age(one)["0"]["size"] or 0 for one in held.sections.values())
+    return {period.first: {"0": {"size": new, "retained": None}}}
+
+
 def _held(question: Question, unit: Unit) -> tuple[tuple[Period, ...], Held]:
     window = question.window
     periods = question.rollups.periods(unit, window.widened(unit).periods(unit))
     return periods, question.rollups.held(RETURNS, [one for one in periods if one.last <= window.last])
 
 
-def _numbers(held: Held) -> dict[date, Mapping[str, Mapping[str, float | None]]]:
+def _numbers(held: Held) -> _Numbers:
     return {first: _by_age(section) for first, section in held.sections.items()}
 
 
-def _of_nobody(periods: Sequence[Period]) -> dict[date, Mapping[str, Mapping[str, float | None]]]:
+def _of_nobody(periods: Sequence[Period]) -> _Numbers:
     """The numbers of periods before anything happened."""
     return {one.first: dict.fromkeys(map(str, range(AGES)), _NOBODY) for one in periods}
 
@@ -107,7 +125,7 @@ def _by_age(section: Section) -> Mapping[str, Mapping[str, float | None]]:
 
 
 def _people(
-    numbers: Mapping[date, Mapping[str, Mapping[str, float | None]]],
+    numbers: _Numbers,
     place: int,
     age: int,
     column: str,
@@ -120,9 +138,7 @@ def _people(
     return None if value is None else int(value)
 
 
-def _cell(
-    numbers: Mapping[date, Mapping[str, Mapping[str, float | None]]], periods: Sequence[Period], place: int, age: int
-) -> Cell | None:
+def _cell(numbers: _Numbers, periods: Sequence[Period], place: int, age: int) -> Cell | None:
     people = _people(numbers, place, age, "retained", periods)
     return None if people is None else Cell(people, known=True, begun=True)
 
@@ -131,7 +147,7 @@ def _filled(
     row: Row,
     place: int,
     periods: Sequence[Period],
-    numbers: Mapping[date, Mapping[str, Mapping[str, float | None]]],
+    numbers: _Numbers,
 ) -> Row:
     cells = [cell if cell.known else _cell(numbers, periods, place, age) or cell for age, cell in enumerate(row.cells)]
     own = _people(numbers, place, 0, "size", periods)

@@ -118,7 +118,7 @@ def _counted(question: Question, asked: Asked, given: Given) -> Result:
     def count(which: Question) -> tuple[Counted, tuple[int, int]]:
         found = read.keep(which, asked)
         said.extend(words.notes(asked, found))
-        return counted(which, asked), (found.events, found.userless)
+        return counted(which, asked, found), (found.events, found.userless)
 
     told = kept.told(question, asked, count)
     numbers, seen, source = told if told is not None else (*count(question), None)

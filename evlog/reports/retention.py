@@ -93,7 +93,7 @@ def report(
         "first-ever",
         "cohort",
     )
-    found = _told(question, asked, counted) if usual else counted()
+    found = _told(question, asked, counted, partial=partial) if usual else counted()
     begins, past = question.window.widened(asked.unit).periods(asked.unit), _past(question, began, cohort)
     overall, shown = found.overall, found.shown
     kept = [row for row in shown if row.size or not hide_empty]
@@ -156,11 +156,11 @@ def _counted(question: Question, asked: _Asked, began: acts.Act, came: acts.Act,
     return _Counted(overall, shown, read, withheld)
 
 
-def _told(question: Question, asked: _Asked, counted: Callable[[], _Counted]) -> _Counted:
+def _told(question: Question, asked: _Asked, counted: Callable[[], _Counted], *, partial: bool) -> _Counted:
     """The cohorts from sections where they can tell them, else from events."""
     if not question.rollups.asked:
         return counted()
-    sheet = returned.told(question, asked.unit, len(asked.spans))
+    sheet = returned.told(question, asked.unit, len(asked.spans), partial=partial)
     if sheet is None:
         found = counted()
         sheet = returned.filled(question, asked.unit, Sheet(found.shown, found.read, found.told))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evlog.query.funnel.entrants import Run
     from evlog.query.funnel.groups import Told
     from evlog.query.funnel.lanes import Lanes
+    from evlog.query.funnel.read import Read
     from evlog.query.funnel.rows import Bars
 
 Row = tuple[Any, ...]
@@ -42,9 +43,9 @@ class Counted:
     open: int = 0
 
 
-def counted(question: Question, asked: Asked) -> Counted:
-    """The numbers of the funnel, over the events that `read.keep` has kept."""
-    columns = read.arrays(question, asked)
+def counted(question: Question, asked: Asked, found: Read) -> Counted:
+    """The numbers of the funnel, over the events that `read.keep` has found."""
+    columns = read.columns_of(question, asked, found)
     apart = question.scope.by is not None and asked.options["attribution"] == "all"
     lanes = laid(columns, asked, apart=apart)
     names = read.names(question)
@@ -59,10 +60,10 @@ def counted(question: Question, asked: Asked) -> Counted:
         rows, growing = _trend(question, asked, parts)
     else:
         rows, growing = _plain(asked, told)
-    found = summary(asked, told.counted, int(told.everyone.still_open.sum()))
+    numbers = summary(asked, told.counted, int(told.everyone.still_open.sum()))
     if asked.at_step is not None and question.scope.by is not None:
-        found["step_not_reached"] = told.step_not_reached
-    return Counted(tuple(rows), found, tuple(growing), withheld(breakdown.groups), found["open"])
+        numbers["step_not_reached"] = told.step_not_reached
+    return Counted(tuple(rows), numbers, tuple(growing), withheld(breakdown.groups), numbers["open"])
 
 
 def _plain(asked: Asked, told: Told) -> tuple[list[Row], list[int]]:

@@ -18,7 +18,7 @@ from evlog.query.funnel import sorting
 from evlog.query.funnel.asked import TICK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -35,10 +35,11 @@ WITH told AS (
          SELECT {subject} AS subject, epoch_us(ts) AS ts, seq, grp, in_range, userless{columns},
                 {marks}
          FROM   seen{only})
-SELECT *
+SELECT {wanted}
 FROM   told
 WHERE  {kept}
 """
+_STRAIGHT = "subject AS owner, ts, seq, userless AND in_range AS userless"
 _MARKED = "coalesce({sql}, 0) AS {name}"
 _BREAKS = "CASE WHEN subject IS NOT NULL AND NOT list_contains($ignored, event_type) THEN 1 END"
 _HELD = "CASE WHEN {carried} THEN {mark} END"
@@ -80,14 +81,8 @@ WITH entrants AS (
 SELECT owner, ts, fills, seq{columns}
 FROM   taken JOIN entrants USING (subject){joins}
 """
-_LOG_BY_KEY = """
-SELECT subject AS owner, ts, fills, seq{columns}
-FROM   taken{joins}
-WHERE  subject IS NOT NULL
-"""
 _ENTRY = "fills & 1 = 1"
 _ANY_ENTRY = "fills <> 0"
-_OF_PERSONS = ("user", "session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +93,14 @@ class Read:
     userless: int
     fitted: int  # bit i: step i as written
     excluded: int = 0  # bit i: exclusion i
+    rows: Mapping[str, Ints] | None = None  # the columns, where they are not kept as tables
 
 
 def keep(question: Question, asked: Asked) -> Read:
     """What was read; keeps it as table `taken`, and as tables the values that events are told apart by.
 
-    Only an event of the range can be step 1.
+    Only an event of the range can be step 1. Where persons are numbers and nothing else tells events apart, nothing is
+    kept: the columns are fetched at once.
     """
     marks, params = _marks(asked)
     columns = _columns(question, asked, params)
@@ -116,8 +113,12 @@ def keep(question: Question, asked: Asked) -> Read:
         marks=",\n                ".join(_MARKED.format(sql=mark, name=name) for name, mark in marks.items()),
         only=only,
         kept=" OR ".join([*(f"{name} <> 0" for name in marks), *_further(asked)]),
+        wanted=", ".join([_STRAIGHT, *marks, *_day(asked)]) if _is_straight(question, asked) else "*",
     )
-    question.keep("taken", sql, params, reach=_reach(question.window, asked))
+    reach = _reach(question.window, asked)
+    if _is_straight(question, asked):
+        return _straight(question.arrays(sql, params, reach=reach), asked, tuple(marks))
+    question.keep("taken", sql, params, reach=reach)
     for table, wanted in _tables(question, asked):
         if wanted:
             question.engine.run(table)
@@ -126,9 +127,45 @@ def keep(question: Question, asked: Asked) -> Read:
         side="side" if asked.optional else "0", excluded="excluded" if asked.excluded else "0", fits=fits
     )
     events, userless, fills, side, excluded = question.engine.rows(found)[0]
+    return Read(events, userless, _fitted(asked, fills, side), excluded)
+
+
+def _fitted(asked: Asked, fills: int, side: int) -> int:
+    """Which of the steps as written some event fits, of the bits that any event has."""
     fitted = sum(1 << place for bit, place in enumerate(asked.required) if fills >> bit & 1)
-    fitted |= sum(1 << asked.optional[bit] for bit in range(32) if side >> bit & 1)
-    return Read(events, userless, fitted, excluded)
+    return fitted | sum(1 << asked.optional[bit] for bit in range(32) if side >> bit & 1)
+
+
+def _is_straight(question: Question, asked: Asked) -> bool:
+    """Whether owners are numbers as they are read, and nothing is to be told apart by texts."""
+    texts = _by(question) or asked.hold or asked.sessions or asked.explain is not None
+    return question.by_key and asked.unit == "user" and not (texts or asked.free or asked.sideways)
+
+
+def _straight(found: Mapping[str, Any], asked: Asked, marks: tuple[str, ...]) -> Read:
+    """What was read, of columns that come straight from the files; rows of nobody are counted and left out."""
+    import numpy as np
+
+    counting = np.zeros(len(found["ts"]), bool)
+    for name in marks:
+        counting |= (found[name] != 0) & (name != "breaks")
+    bits = {name: int(np.bitwise_or.reduce(found[name])) for name in marks}
+    somebody = ~np.ma.getmaskarray(found["owner"])
+    columns = {name: np.ma.getdata(column) for name, column in found.items() if name != "userless"}
+    if not somebody.all():
+        columns = {name: column[somebody] for name, column in columns.items()}
+    return Read(
+        int(counting.sum()),
+        int((counting & found["userless"]).sum()),
+        _fitted(asked, bits["fills"], bits.get("side", 0)),
+        bits.get("excluded", 0),
+        columns,
+    )
+
+
+def columns_of(question: Question, asked: Asked, found: Read) -> dict[str, Ints]:
+    """The columns of what `keep` read."""
+    return arrays(question, asked) if found.rows is None else sorting.sorted_rows(found.rows, entrants=True)
 
 
 def arrays(question: Question, asked: Asked) -> dict[str, Ints]:
@@ -148,18 +185,16 @@ def arrays(question: Question, asked: Asked) -> dict[str, Ints]:
         (bool(asked.hold), "coalesce(held, -1) AS held", "LEFT JOIN holds USING (hold)"),
         (asked.sessions, "coalesce(explicit, -1) AS explicit", "LEFT JOIN visits USING (session_id)"),
         (asked.sessions, "CAST(extends AS BIGINT) AS extends", ""),
-        (bool(asked.per) or asked.free, "day", ""),
+        (bool(_day(asked)), "day", ""),
         (_counts_persons(question, asked), "coalesce(who, -1) AS who", "LEFT JOIN persons USING (person)"),
     ):
         if wanted:
             columns.append(f", {column}")
             joins.append(f" {join}")
     entry = _ANY_ENTRY if asked.free or asked.sideways else _ENTRY
-    by_key = question.by_key and entry == _ENTRY and asked.unit in _OF_PERSONS
-    sql = (_LOG_BY_KEY if by_key else _LOG).format(columns="".join(columns), joins="".join(joins), entry=entry)
-    found = question.engine.arrays(sql)
-    rows = {name: np.asarray(column, np.int64) for name, column in found.items()}
-    return sorting.sorted_rows(rows, entrants=by_key)
+    sql = _LOG.format(columns="".join(columns), joins="".join(joins), entry=entry)
+    rows = {name: np.asarray(column, np.int64) for name, column in question.engine.arrays(sql).items()}
+    return sorting.sorted_rows(rows)
 
 
 def names(question: Question) -> tuple[str, ...]:
@@ -207,7 +242,7 @@ def _bits(steps: Sequence[Step], prefix: str, params: dict[str, Any], *, inside:
 
 def _subject(asked: Asked, params: dict[str, Any]) -> str:
     """Who or what is counted, as SQL: the user, or the value of a key."""
-    if asked.unit in _OF_PERSONS:
+    if asked.unit in ("user", "session"):
         return "person"
     return _texts([where.path(asked.unit)], "unit", params)[0]
 
@@ -220,6 +255,11 @@ def _texts(keys: Iterable[tuple[str, ...]], prefix: str, params: dict[str, Any])
         params |= key
         texts.append(sql)
     return texts
+
+
+def _day(asked: Asked) -> tuple[str, ...]:
+    """The column that says on which day of the range an event lies, where that is asked."""
+    return ("day",) if asked.per or asked.free else ()
 
 
 def _further(asked: Asked) -> tuple[str, ...]:
@@ -235,7 +275,7 @@ def _columns(question: Question, asked: Asked, params: dict[str, Any]) -> str:
     if asked.sessions:
         params["inactive"] = list(question.scope.inactive)
         columns += ["session_id", "NOT list_contains($inactive, event_type) AS extends"]
-    if asked.per or asked.free:
+    if _day(asked):
         columns.append("CASE WHEN in_range THEN day - $first_day ELSE -1 END AS day")
         params["first_day"] = question.window.first
     if _counts_persons(question, asked):

@@ -15,7 +15,7 @@ import numpy as np
 from evlog.kernel.slices import ROWS, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -26,7 +26,7 @@ _RUNS = 4_096  # more of them, and they are no runs
 _SAMPLE = 97  # every so many rows tell where users lie
 
 
-def sorted_rows(rows: Columns, *, entrants: bool = False) -> Columns:
+def sorted_rows(rows: Mapping[str, Ints], *, entrants: bool = False) -> Columns:
     """The columns sorted by (owner, ts, seq); of entrants only, then, who have an event that fits step 1.
 
     Owners of entrants are numbered from 0.
@@ -49,7 +49,7 @@ def sorted_rows(rows: Columns, *, entrants: bool = False) -> Columns:
     return _numbered(spread(slice_, range(len(cuts) + 1)), entrants=entrants)
 
 
-def _sorted(rows: Columns) -> Columns:
+def _sorted(rows: Mapping[str, Ints]) -> Columns:
     order = np.argsort(rows["owner"], kind="stable")
     found = {name: column[order] for name, column in rows.items()}
     if _in_order(found["owner"], found["ts"], found["seq"]):
