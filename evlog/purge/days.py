@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -10,8 +11,6 @@ from evlog.store import durable, ids, journal, quarantine, rollups
 from evlog.store.layout import PART, PART_IDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from evlog.store.layout import Store
 
 
@@ -91,14 +90,18 @@ def _first(name: str) -> str:
 def _day(store: Store, day: date) -> Day:
     segments = [f"events/date={day}/{name}" for name in durable.files(store.segments(day), ".ndjson")]
     indexes = [f"ids/{day}/{name}" for name in durable.files(store.ids(day), ".ids")]
-    cold = [f"parquet/date={day}/{PART}"] if store.part(day).exists() else []
-    former = f"tombstones/{ids.former_name(day)}"
-    files = (*segments, *cold, *indexes, *([former] if durable.is_there(store.root / former) else []))
-    size = sum((store.root / name).stat().st_size for name in files)
-    return Day(day, files, _events(store, indexes, has_part=bool(cold)), size)
+    rest = (f"parquet/date={day}/{PART}", f"tombstones/{ids.former_name(day)}")
+    there = ((name, _size(store, name)) for name in (*segments, *indexes, *rest))
+    sizes = {name: size for name, size in there if size is not None}
+    cold = rest[0] in sizes
+    files = (*segments, *(name for name in rest[:1] if cold), *indexes, *(name for name in rest[1:] if name in sizes))
+    held = sum(sizes.get(name, 0) for name in indexes if cold or not name.endswith(PART_IDS))
+    return Day(day, files, held // ids.ENTRY, sum(sizes.values()))
 
 
-def _events(store: Store, indexes: Iterable[str], *, has_part: bool) -> int:
-    """How many events a partition holds, by the size of its indexes."""
-    names = [name for name in indexes if has_part or not name.endswith(PART_IDS)]
-    return sum((store.root / name).stat().st_size for name in names) // ids.ENTRY
+def _size(store: Store, name: str) -> int | None:
+    """How large a file is; None where there is none. It is asked of every file that goes: no path is made of it."""
+    try:
+        return os.lstat(f"{store.root}/{name}").st_size
+    except FileNotFoundError:
+        return None

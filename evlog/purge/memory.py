@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from evlog.store.snapshot import Snapshot, Stamp
     from evlog.store.tombstones import Tombstones
 
+_THREADS = 2
 _LIMITS = ("220MB", "1GB")  # of the engine; the second only where the first was too little
 _SAID = "SET VARIABLE inactive = $inactive"
 _SAID_TOO = "SET VARIABLE remembered = $remembered"
@@ -58,7 +59,7 @@ class Memory:
         for memory in _LIMITS:
             with (
                 suppress(*((engine.OutOfMemory,) if memory != _LIMITS[-1] else ())),
-                engine.connect(engine.Limits(threads=1, memory=memory, spill=self.staged.path)) as connection,
+                engine.connect(engine.Limits(threads=_THREADS, memory=memory, spill=self.staged.path)) as connection,
             ):
                 self._found += self._read(connection, hot, cold)
                 break
@@ -87,14 +88,13 @@ class Memory:
 def _entries(batch: Any, names: Sequence[str], known: Tombstones) -> list[NDArray[Any]]:
     """The entries that a record batch of first instants makes: of each type, and of any where it is active."""
     import numpy as np
-    import pyarrow.compute as pc
 
+    what, ids = np.asarray(batch["what"].to_pylist(), object), batch["id"].to_pylist()
+    active, anonymous = (batch[name].to_numpy(zero_copy_only=False) for name in ("active", "anonymous"))
+    kinds, moments = np.where(anonymous, firsts.ANONYMOUS, firsts.USER), batch["ts"].to_numpy()
     made = []
     for number, name in enumerate(names):
-        chosen = batch.filter(
-            batch["active"] if name == firsts.ANY else pc.fill_null(pc.equal(batch["what"], name), fill_value=False)
-        )
-        hashes = bytes.fromhex("".join(known.subject(one) for one in chosen["id"].to_pylist()))
-        kinds = np.where(np.asarray(chosen["anonymous"].to_pylist(), bool), firsts.ANONYMOUS, firsts.USER)
-        made.append(firsts.entries(number, kinds, hashes, chosen["ts"].to_numpy()))
+        chosen = np.flatnonzero(active if name == firsts.ANY else what == name)
+        hashes = bytes.fromhex("".join([known.subject(ids[row]) for row in chosen.tolist()]))
+        made.append(firsts.entries(number, kinds[chosen], hashes, moments[chosen]))
     return made

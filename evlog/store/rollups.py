@@ -252,10 +252,11 @@ class Shelf:
 def files(store: Store) -> dict[str, Path]:
     """Every rollup file by its final name, and where its bytes lie just now: one that is not wholly applied counts."""
     listed = {
-        f"rollups/{zone}/{grain}/{name}": store.rollups / zone / grain / name
+        f"rollups/{zone}/{grain}/{name}": folder / name
         for zone in durable.folders(store.rollups)
         for grain in durable.folders(store.rollups / zone)
-        for name in durable.files(store.rollups / zone / grain, SUFFIX)
+        for folder in [store.rollups / zone / grain]
+        for name in durable.files(folder, SUFFIX)
     }
     return {name: path for name, path in _overlaid(store, listed).items() if name.endswith(SUFFIX)}
 
