@@ -1,5 +1,6 @@
 """Sessions: the kernel, and the reports sessions, frequency, depth and journey, against brute force."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -156,6 +157,21 @@ def test_a_group_has_the_sessions_that_began_in_it(tmp_path_factory, question, t
     assert len(result.notes) >= (len(groups) > len({row[0] for row in result.rows}))
 
 
+@settings(max_examples=much(60, 6), deadline=None)
+@given(logged(), rules(), st.tuples(st.sampled_from([None, "feature"]), st.integers(1, 9)), st.booleans())
+def test_slices_of_persons_tell_what_all_persons_at_once_tell(tmp_path_factory, question, ruled, sliced, cold):
+    """The same numbers, notes and groups, however few events are held at a time; ids of two persons in two slices too."""
+    events, scope = question
+    by, size = sliced
+    grouped = replace(scope, by=by)
+    asked = {"sessions": ruled[0], "paths": {"unit": "session", "start": "a"}}
+    whole = answers(tmp_path_factory, events, grouped, cold, **asked)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sessions, "_SLICE", size)
+        patch.setattr(sessions, "_LEAST", 0)
+        assert answers(tmp_path_factory, events, grouped, cold, **asked) == whole
+
+
 def persons(found):
     return len({one[0]["person"] for one in found})
 
@@ -217,6 +233,19 @@ def test_a_journey_is_the_users_events_in_order(tmp_path_factory, question, cold
         for e, gap in zip(held, gaps, strict=False)
     ]
     assert result.summary["events"] == result.events_read == len(held)
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_an_id_of_persons_in_several_slices_is_shared(tmp_path, monkeypatch, cold):
+    monkeypatch.setattr(sessions, "_SLICE", 2)
+    monkeypatch.setattr(sessions, "_LEAST", 0)
+    told = [f"2026-03-01 09:{n:02d} u{n} view session_id={'shared' if n % 2 else f's{n}'}" for n in range(12)]
+    scope, _ = scoped({"from": "2026-03-01", "to": "2026-03-01"})
+    store = logs.store(tmp_path, logs.events("\n".join([*told, "2026-03-01 10:00 - view"])), cold=cold)
+    result = ask(store, scope, reports.load("sessions").report, limits=ONE_THREAD)
+    assert (result.summary["sessions"], result.summary["users"]) == (12, 12)
+    assert result.definition["ids_of_several_users"] == 1
+    assert (result.events_read, result.definition["events_without_user"]) == (13, 1)
 
 
 @pytest.mark.parametrize(

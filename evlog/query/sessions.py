@@ -6,21 +6,24 @@
 Rows come by person, time and arrival. Sessions are whole: more is read than was asked for, so that a session which
 crosses an edge of the range has all its events. A session lies on the local date of its first event; what the caller
 does not count it leaves out by `day`, or by `started`, which holds the sessions that began in the window.
+
+Where there are more events than memory should hold, `each` tells the same in slices: some of the persons, then others.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evlog.kernel.rules import FOREVER
+from evlog.query import view
 from evlog.query.ask import Reach
 from evlog.window import limit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -47,13 +50,49 @@ SELECT   {kinds}
 FROM     told
 GROUP BY GROUPING SETS ((), (person, name){sets})
 """
+_SPOKEN_VALUES = """
+WITH told AS NOT MATERIALIZED (
+         SELECT in_range, userless{texts}
+         FROM   seen)
+SELECT   {kinds} FALSE AS is_visit{words},
+         count(*) FILTER (in_range) AS events,
+         count(*) FILTER (userless AND in_range) AS userless
+FROM     told
+GROUP BY GROUPING SETS ((){sets})
+"""
+_SLICED_VALUES = """
+SELECT   TRUE AS is_visit, person, name,
+         min(day) AS first_day,
+         max(day) AS last_day,
+         count(*) FILTER (in_range) AS events
+FROM     (SELECT person, {name} AS name, day, in_range
+          FROM   seen
+          WHERE  {among})
+GROUP BY person, name
+"""
+_HASHES = """
+SELECT hash(name) AS name
+FROM   session_values
+WHERE  name IS NOT NULL AND person IS NOT NULL AND events > 0
+"""
+_SHARED_AMONG = """
+SELECT count(*)
+FROM   (SELECT   {name} AS name
+        FROM     seen
+        WHERE    in_range AND person IS NOT NULL
+        AND      hash({name}) IN (SELECT unnest(CAST($hashes AS UBIGINT[])))
+        GROUP BY name
+        HAVING   name IS NOT NULL AND min(person) <> max(person))
+"""
+_AMONG_KEYS = "seen.person BETWEEN $slice_low AND $slice_high"
+_AMONG_NAMES = "hash(seen.person) % $slices = $slice"
 _PERSONS = """
-CREATE TEMP TABLE session_persons AS
+CREATE OR REPLACE TEMP TABLE session_persons AS
 SELECT person, CAST(row_number() OVER () AS INTEGER) AS number
 FROM   (SELECT DISTINCT person FROM session_values WHERE is_visit AND person IS NOT NULL)
 """
 _VISITS = """
-CREATE TEMP TABLE session_visits AS
+CREATE OR REPLACE TEMP TABLE session_visits AS
 SELECT person, name, number, first_day, last_day,
        CASE WHEN name IS NULL THEN -1 ELSE CAST(row_number() OVER () AS INTEGER) END AS explicit
 FROM   session_values JOIN session_persons USING (person)
@@ -87,9 +126,13 @@ SELECT   visits.number AS person, visits.explicit,
 FROM     seen
          JOIN session_visits AS visits ON visits.person = seen.person AND visits.name IS NOT DISTINCT FROM {name}
          {joins}
-WHERE    seen.person IS NOT NULL AND (visits.name IS NOT NULL OR day BETWEEN $low AND $high)
+WHERE    seen.person IS NOT NULL AND (visits.name IS NOT NULL OR day BETWEEN $low AND $high) AND {among}
 ORDER BY visits.number, seen.ts, seen.seq
 """
+_EVENTS_OF = "WITH events AS NOT MATERIALIZED ({events}) SELECT count(*) FROM events"
+_AT_ONCE = 1_000_000  # ids
+_SLICE = 2_500_000  # events: some 600 MB with all that is made of them
+_LEAST = 16  # bytes of a file that an event takes, whatever it says
 _ACTIVE = "NOT list_contains($inactive_types, event_type)"
 
 
@@ -157,6 +200,15 @@ class Visits:
 
 
 @dataclass(frozen=True, slots=True)
+class _Totals:
+    """What is counted of all persons together."""
+
+    events: int
+    userless: int
+    shared_ids: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """What is read besides."""
 
@@ -164,6 +216,7 @@ class _Asked:
     numbers: Mapping[str, str]
     texts: Mapping[str, str]
     params: Mapping[str, Any]
+    among: str = "TRUE"  # the SQL of whether a person is of this slice
 
     @property
     def name(self) -> str:
@@ -220,10 +273,95 @@ def read(
     asked = _Asked(rule, numbers or {}, texts or {}, params or {})
     reach = reach or Reach(question.window.first, question.window.last)
     _keep(question, asked, reach)
+    ((shared,),) = question.engine.rows(_SHARED)
+    return _grown(question, asked, reach, replace(_totals(question, asked), shared_ids=shared))
+
+
+def each(question: Question, rule: Rule, *, texts: Mapping[str, str] | None = None) -> Iterator[Visits]:
+    """What `read` tells of the window, in slices of persons: joined they are all of it, in no order of persons.
+
+    No person is in two slices, and no number stands for two. How many events there are the first slice tells, and how
+    many ids are shared the last. A slice takes memory as long as it is held.
+    """
+    slices = _slices(question)
+    if slices == 1:
+        yield read(question, rule, texts=texts)
+        return
+    asked = _Asked(rule, {}, texts or {}, {})
+    reach = Reach(question.window.first, question.window.last)
+    _keep_words(question, asked)
+    totals, persons, hashes = _totals(question, asked), 0, []
+    for number in range(slices):
+        some = _of_slice(question, asked, number, slices)
+        _keep_slice(question, some)
+        hashes.append(question.engine.arrays(_HASHES)["name"])
+        if number == slices - 1:
+            totals = replace(totals, shared_ids=_shared(question, asked, hashes))
+        found = _grown(question, some, reach, totals)
+        yield replace(found, person=found.person + persons)
+        persons += int(found.person.max(initial=0))
+        totals = _Totals(0, 0)
+
+
+def _slices(question: Question) -> int:
+    """In how many slices the events are read: in one where others read the same, or there are few."""
+    files = question.files(Reach(None, None))
+    if not question.alone or sum(file.stamp[1] for file in files) < _LEAST * _SLICE:
+        return 1
+    events, params = view.relation(question.snapshot.hot, question.snapshot.cold)
+    ((count,),) = question.engine.rows(_EVENTS_OF.format(events=events), params)
+    return 1 + int(count) // _SLICE
+
+
+def _of_slice(question: Question, asked: _Asked, number: int, slices: int) -> _Asked:
+    """The same of some of the persons: by a stretch of keys, by which parts are sorted, or by hashes of names."""
+    if not question.by_key:
+        return replace(asked, among=_AMONG_NAMES, params={**asked.params, "slice": number, "slices": slices})
+    edges = [(place << 64) // slices - (1 << 63) for place in (number, number + 1)]
+    params = {**asked.params, "slice_low": edges[0], "slice_high": edges[1] - 1}
+    return replace(asked, among=_AMONG_KEYS, params=params)
+
+
+def _keep_words(question: Question, asked: _Asked) -> None:
+    """Number the words of the texts, and count all events, whoever sent them."""
+    sql = _SPOKEN_VALUES.format(**_of_words({}, asked.tables))
+    question.keep("session_values", sql, asked.of(sql), reach=Reach(None, None))
+    _number_words(question, asked)
+
+
+def _keep_slice(question: Question, asked: _Asked) -> None:
+    """Number the persons of a slice and their session ids."""
+    reach = Reach(question.window.first, question.window.last)
+    sql = _SLICED_VALUES.format(name=asked.name, among=asked.among)
+    question.engine.drop([("TABLE", "session_values")])
+    question.keep("session_values", sql, asked.of(sql), reach=Reach(None, None))
+    question.engine.run(_PERSONS)
+    question.engine.run(_VISITS, _between(reach))
+
+
+def _shared(question: Question, asked: _Asked, hashes: Sequence[NDArray[np.uint64]]) -> int:
+    """How many ids have more than one person; `hashes` are those of each person's ids, of all slices.
+
+    Only an id whose hash comes again can be one: these are looked at by name.
+    """
+    import numpy as np
+
+    each = np.sort(np.concatenate(hashes))
+    again = np.unique(each[1:][each[1:] == each[:-1]])
+    sql, shared = _SHARED_AMONG.format(name=asked.name), 0
+    for start in range(0, len(again), _AT_ONCE):
+        ((count,),) = question.rows(sql, {"hashes": again[start : start + _AT_ONCE].tolist()})
+        shared += count
+    return shared
+
+
+def _grown(question: Question, asked: _Asked, reach: Reach, totals: _Totals) -> Visits:
+    """The events with their sessions, of so many days beyond the reach that each session of it is whole."""
+    rule = asked.rule
     margin = _DAY + _pad(rule)
     while True:
         near = Reach(None, None) if rule.timeout is None else _wider(reach, margin)
-        found = _numbered(question, asked, near)
+        found = _numbered(question, asked, near, totals)
         if _whole(question, found, reach, near=near, rule=rule):
             return found
         margin *= 4
@@ -268,32 +406,44 @@ def _whole(question: Question, found: Visits, reach: Reach, *, near: Reach, rule
 def _keep(question: Question, asked: _Asked, reach: Reach) -> None:
     """Number the persons, their session ids and the words of the texts, in one reading of the store."""
     tables = asked.tables
-    sql = _VALUES.format(
-        name=asked.name,
-        texts="".join(f", {text} AS {table}" for table, text in tables.items()),
-        words="".join(f", {table}" for table in tables),
-        kinds="".join(f"GROUPING({key}) = 0 AS is_{kind}, " for key, kind in _kinds(tables).items()),
-        sets="".join(f", ({table})" for table in tables),
-    )
+    sql = _VALUES.format(name=asked.name, **_of_words({"person": "visit"}, tables))
     if asked.tables or asked.rule.ignore_ids:
         question.keep("session_values", sql, asked.of(sql), reach=Reach(None, None))
     else:
         question.keep_visits("session_values", sql, asked.of(sql))
     question.engine.run(_PERSONS)
     question.engine.run(_VISITS, _between(reach))
-    for table in tables:
+    _number_words(question, asked)
+
+
+def _number_words(question: Question, asked: _Asked) -> None:
+    for table in asked.tables:
         question.engine.run(_WORDS.format(table=table))
 
 
-def _kinds(tables: Mapping[str, str]) -> dict[str, str]:
-    return {"person": "visit", **{table: table for table in tables}}
+def _of_words(kinds: Mapping[str, str], tables: Mapping[str, str]) -> dict[str, str]:
+    """The fragments that tell the words of texts; `kinds` are keys whose rows are told apart beside them."""
+    kinds = {**kinds, **{table: table for table in tables}}
+    return {
+        "texts": "".join(f", {text} AS {table}" for table, text in tables.items()),
+        "words": "".join(f", {table}" for table in tables),
+        "kinds": "".join(f"GROUPING({key}) = 0 AS is_{kind}, " for key, kind in kinds.items()),
+        "sets": "".join(f", ({table})" for table in tables),
+    }
+
+
+def _totals(question: Question, asked: _Asked) -> _Totals:
+    """How many events of the window there are, and how many without a user."""
+    no_word = "".join(f" AND NOT is_{table}" for table in asked.tables)
+    ((events, userless),) = question.engine.rows(_TOTALS.format(no_word=no_word))
+    return _Totals(events, userless)
 
 
 def _between(reach: Reach) -> dict[str, date]:
     return {"low": reach.first or date.min, "high": reach.last or date.max}
 
 
-def _numbered(question: Question, asked: _Asked, near: Reach) -> Visits:
+def _numbered(question: Question, asked: _Asked, near: Reach, totals: _Totals) -> Visits:
     from evlog.kernel.sessions import numbered
 
     rule, found = asked.rule, _arrays(question, asked, near)
@@ -307,8 +457,6 @@ def _numbered(question: Question, asked: _Asked, near: Reach) -> Visits:
         max_length=ticks(rule.max_length),
         split_idle=rule.split_idle,
     )
-    no_word = "".join(f" AND NOT is_{table}" for table in asked.tables)
-    events, userless = question.engine.rows(_TOTALS.format(no_word=no_word))[0]
     return Visits(
         found["person"],
         found["ts"],
@@ -317,9 +465,9 @@ def _numbered(question: Question, asked: _Asked, near: Reach) -> Visits:
         found["explicit"] >= 0,
         {name: found[name] for name in (*asked.numbers, *asked.texts)},
         {name: _words(question, table) for name, table in zip(asked.texts, asked.tables, strict=True)},
-        events,
-        userless,
-        question.engine.rows(_SHARED)[0][0],
+        totals.events,
+        totals.userless,
+        totals.shared_ids,
     )
 
 
@@ -332,6 +480,7 @@ def _arrays(question: Question, asked: _Asked, near: Reach) -> dict[str, Any]:
     columns |= {name: f"{table}.number" for name, table in zip(asked.texts, asked.tables, strict=True)}
     sql = _EVENTS.format(
         name=asked.name,
+        among=asked.among,
         columns="".join(f",\n         {told} AS {name}" for name, told in columns.items()),
         joins="".join(f"JOIN {table} ON {table}.word = {text} " for table, text in asked.tables.items()),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evlog.query.sessions import Visits
 
     Ints = NDArray[np.int64]
+    Words = dict[str, tuple[str, ...]]
 
 HELP = "which event follows which, step by step inside sessions or over all"
 EXAMPLE = "evlog report paths --days 30 --top 20"
@@ -69,10 +70,13 @@ def report(
         raise UsageError(f"--unit {unit!r} is unknown", hint="give session or user")
     rule = sessions.Rule(sessions.timeout(timeout))
     texts = {"type": "event_type"} | ({} if question.scope.by is None else {"grp": "grp"})
-    visits = sessions.read(question, rule, texts=texts)
-    paths = _paths(question, visits, unit)
-    steps = _steps(visits, paths, start=start, end=end, transitions=transitions)
-    rows, withheld = _rows(question, visits, steps)
+    pieces, words, read = [], dict[str, tuple[str, ...]](), (0, 0)
+    for visits in sessions.each(question, rule, texts=texts):
+        paths = _paths(question, visits, unit)
+        pieces.append(_steps(visits, paths, start=start, end=end, transitions=transitions))
+        words, read = visits.words, (read[0] + visits.events, read[1] + visits.userless)
+    steps = _joined(pieces)
+    rows, withheld = _rows(question, words, steps)
     what = _WHAT[unit, transitions] + (f"; {rule.said}" if unit == "session" else "")
     first = 1 if transitions else 0
     return answer.result(
@@ -84,9 +88,9 @@ def report(
         options={"unit": unit, "transitions": transitions, "timeout": rule.timeout, "start": start, "end": end},
         summary=_summary(steps),
         by="value at the source" if transitions else "value at the first event of the path",
-        read=(visits.events, visits.userless),
+        read=read,
         withheld=withheld,
-        notes=_unfitted(visits, start, end),
+        notes=_unfitted(words, start, end),
     )
 
 
@@ -130,14 +134,28 @@ def _number(visits: Visits, name: str) -> int:
     return words.index(name) if name in words else -1
 
 
-def _rows(question: Question, visits: Visits, steps: _Steps) -> tuple[list[tuple[Any, ...]], int]:
+def _joined(pieces: list[_Steps]) -> _Steps:
+    """The steps of all slices; the pieces are let go."""
+    import numpy as np
+
+    if len(pieces) == 1:
+        return pieces[0]
+    held: dict[str, Any] = {}
+    for name in (one.name for one in fields(_Steps)):
+        columns = [getattr(piece, name) for piece in pieces]
+        held[name] = None if columns[0] is None else np.concatenate(columns)
+    pieces.clear()
+    return _Steps(**held)
+
+
+def _rows(question: Question, words: Words, steps: _Steps) -> tuple[list[tuple[Any, ...]], int]:
     """A row for each group, position, source and target; and how many groups or rows are withheld.
 
     Without a break-down, `--top` keeps the most frequent rows.
     """
     scope = question.scope
-    groups = grouped(scope, steps.group, visits.words.get("grp", ()), person=steps.person)
-    found = [row for label, held in groups.groups for row in _counted(label, visits, steps, held)]
+    groups = grouped(scope, steps.group, words.get("grp", ()), person=steps.person)
+    found = [row for label, held in groups.groups for row in _counted(label, words, steps, held)]
     kept = answer.large_enough(question, found, users=5)
     withheld = groups.withheld + len(found) - len(kept)
     if scope.by is None and scope.top is not None:
@@ -145,14 +163,14 @@ def _rows(question: Question, visits: Visits, steps: _Steps) -> tuple[list[tuple
     return kept, withheld
 
 
-def _counted(label: str, visits: Visits, steps: _Steps, held: Ints) -> list[tuple[Any, ...]]:
+def _counted(label: str, words: Words, steps: _Steps, held: Ints) -> list[tuple[Any, ...]]:
     """The rows of one group, by position, the most frequent first."""
     from evlog.kernel.edges import counted
 
     found = counted(steps.position[held], steps.source[held], steps.target[held], steps.person[held])
-    words = visits.words["type"]
+    kinds = words["type"]
     rows = [
-        (label, position, words[source], words[target], count, users)
+        (label, position, kinds[source], kinds[target], count, users)
         for position, source, target, count, users in zip(
             *(column.tolist() for column in (found.position, found.source, found.target, found.count, found.users)),
             strict=True,
@@ -168,7 +186,7 @@ def _summary(steps: _Steps) -> dict[str, Any]:
     return {"transitions": len(steps.person), "users": len(np.unique(steps.person))}
 
 
-def _unfitted(visits: Visits, *names: str | None) -> list[str]:
+def _unfitted(words: Words, *names: str | None) -> list[str]:
     """A note where no event bears a name that was asked for: it may be misspelt."""
-    known = visits.words["type"]
+    known = words["type"]
     return [f"no event is a {name}" for name in names if name is not None and name not in known]

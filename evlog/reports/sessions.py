@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,7 +78,7 @@ class _Sessions:
         import numpy as np
 
         count = len(rows)
-        rising = sorted(self.length[rows][self.timed[rows]].tolist())
+        rising = np.sort(self.length[rows][self.timed[rows]]).data  # whole numbers, unlike the array's
         middle, high = quantile(rising, 50), quantile(rising, 90)
         return (
             count,
@@ -144,11 +145,31 @@ def report(
 
 def _counted(question: Question, rule: Rule, *, nonzero: bool) -> Counted:
     texts = {} if question.scope.by is None else {"grp": "grp"}
-    visits = sessions.read(question, rule, texts=texts)
-    found = _found(question, visits, rule, nonzero=nonzero)
-    groups = grouped(question.scope, found.group, visits.words.get("grp", ()), person=found.person, events=found.events)
-    rows, read = list(_rows(question, found, groups)), (visits.events, visits.userless)
-    return Counted(rows, _summary(found), read, groups.withheld, beside=_quality(visits, rule))
+    pieces: list[_Sessions] = []
+    read, quality, words = (0, 0), Counter[str](), dict[str, tuple[str, ...]]()
+    for visits in sessions.each(question, rule, texts=texts):
+        pieces.append(_found(question, visits, rule, nonzero=nonzero))
+        read = (read[0] + visits.events, read[1] + visits.userless)
+        quality.update(_quality(visits, rule))
+        words = visits.words
+    found = _joined(pieces)
+    groups = grouped(question.scope, found.group, words.get("grp", ()), person=found.person, events=found.events)
+    rows = list(_rows(question, found, groups))
+    return Counted(rows, _summary(found), read, groups.withheld, beside=dict(quality))
+
+
+def _joined(pieces: list[_Sessions]) -> _Sessions:
+    """The sessions of all slices, the earliest day first."""
+    import numpy as np
+
+    if len(pieces) == 1:
+        return pieces[0]
+    order = np.argsort(np.concatenate([piece.day for piece in pieces]), kind="stable")
+    held: dict[str, Any] = {}
+    for name in (one.name for one in fields(_Sessions)):
+        columns = [getattr(piece, name) for piece in pieces]
+        held[name] = None if columns[0] is None else np.concatenate(columns)[order]
+    return _Sessions(**held)
 
 
 def _one_day(question: Question) -> dict[str, Any] | None:
