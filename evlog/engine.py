@@ -112,6 +112,7 @@ def _connected(limits: Limits) -> Any:
         config["threads"] = limits.threads
     connection = duckdb.connect(":memory:", config=config)
     connection.execute("SET TimeZone = 'UTC'")  # not in the config: the setting belongs to ICU, loaded by then
+    connection.execute("SET parquet_metadata_cache = true")  # a question reads each footer several times
     connection.execute("SET enable_progress_bar = false")  # not in the config: DuckDB turns it on where it believes
     # that a person is typing (a main program without a file), and draws it on stdout, in the midst of the answer
     return connection

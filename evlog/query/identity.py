@@ -244,6 +244,7 @@ class Identity:
         self._begun = False
         self._all_told = False  # whether events with both ids are in `told`, of parts too
         self._looked: set[Part] = set()
+        self._heard = bool(self._lines)  # whether anything was read that may say a link
         self._resolved = False  # whether anything was said, and the tables of it are there
         self._linked, self._renamed = 0, 0  # ids that count as another's; and those of them that do so as users
 
@@ -378,6 +379,7 @@ class Identity:
 
     def _read(self, sql: str, hot: Sequence[Segment], cold: Sequence[Part], **fragments: str) -> None:
         if hot or cold:
+            self._heard = True
             events, params = view.relation(hot, cold)
             self.engine.run(
                 sql.format(events=events, alias=_ALIAS, said=_SAID, **fragments), {**params, "until": self._until}
@@ -397,7 +399,9 @@ class Identity:
         return bool(new) and self._any(_USERLESS, new)
 
     def _resolve(self) -> None:
-        """Fill `linked` from all that was said so far."""
+        """Fill `linked` from all that was said so far; where nothing was, it is empty as it is."""
+        if not self._heard:
+            return
         run, rows = self.engine.run, self.engine.rows
         run("DELETE FROM linked")
         run(_CLAIMS, {"nobody": list(NOBODY)})
