@@ -10,11 +10,14 @@ import json
 import re
 from collections import Counter
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from evlog.event.reject import Problem, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_DEPTH = 64
 _SHOWN_DIGITS = 40
@@ -41,26 +44,32 @@ def vet(value: Any, line: bytes) -> None:
     """Reject duplicate keys and integers beyond 64 bits in the parsed `value` of `line`."""
     ends = line.count(b'":') - line.count(b'\\":')  # the second where text in a string looks like the end of a key
     try:
-        count = _count(value)
+        keys = count(value)
     except Rejected:
         _no_duplicates(line)  # the graver reason
         raise
-    if ends != count or any(blank in line for blank in _BLANKS) or b'\\\\"' in line:
+    if ends != keys or any(blank in line for blank in _BLANKS) or b'\\\\"' in line:
         _no_duplicates(line)
 
 
-def _count(value: Any) -> int:
+def count(value: Any) -> int:
     """How many keys there are in `value`, at any depth; Rejected at an integer beyond 64 bits."""
-    if isinstance(value, dict):
-        return len(value) + sum(_count(v) for v in value.values() if v.__class__ in _LOOK)
-    if isinstance(value, list):
-        return sum(_count(v) for v in value if v.__class__ in _LOOK)
-    if value.__class__ is int and not _INT_MIN <= value <= _INT_MAX:
-        raise Rejected(_too_big(str(value)))
-    return 0
+    keys = 0
+    held: Iterable[Any] = (value,)
+    if value.__class__ is dict:
+        keys, held = len(value), value.values()
+    elif value.__class__ is list:
+        held = value
+    for one in held:
+        if one.__class__ is int:
+            if not _INT_MIN <= one <= _INT_MAX:
+                raise Rejected(_too_big(str(one)))
+        elif one.__class__ in _NESTED:
+            keys += count(one)
+    return keys
 
 
-_LOOK = frozenset({dict, list, int})
+_NESTED = frozenset({dict, list})
 
 
 def _too_big(digits: str) -> Problem:

@@ -81,7 +81,7 @@ def resolve(event: dict[str, Any], mapping: tuple[tuple[str, tuple[str, ...]], .
     if mapping:
         event = dict(event)
         mapped = {name: value for name, path in mapping if (value := _taken(event, path)) is not None}
-    shape = _shape(tuple(event))
+    shape = roles(tuple(event))
     draft = Draft(mapped, {}, {})
     losers = _pick(event, shape, draft)
     for key in shape.properties:
@@ -104,7 +104,7 @@ def naming(keys: tuple[str, ...]) -> dict[str, str] | None:
 
     None where a field has two names, a key becomes a property, or consent is spoken of.
     """
-    shape = _shape(keys)
+    shape = roles(keys)
     listed = [*shape.picks, ("properties", shape.properties), ("context", shape.context)]
     if any(len(names) > 1 for _, names in listed) or shape.extras or shape.targets or shape.privacy:
         return None
@@ -112,7 +112,8 @@ def naming(keys: tuple[str, ...]) -> dict[str, str] | None:
 
 
 @lru_cache(maxsize=4096)
-def _shape(keys: tuple[str, ...]) -> Shape:
+def roles(keys: tuple[str, ...]) -> Shape:
+    """What each key of an object serves as."""
     there = set(keys)
     picks = tuple((name, found) for name, names in ALIASES.items() if (found := tuple(n for n in names if n in there)))
     properties = tuple(key for key in PROPERTIES if key in there)

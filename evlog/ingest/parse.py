@@ -48,6 +48,7 @@ class Parser:
         self.judge.open_ledger()
         for piece in block.pieces:
             self._piece(block.data, piece, out)
+        out.anonymous.sort(key=_place)  # what a lane took stands before what it left
         for found in block.overlong:
             self._overlong(found, out)
         out.heard, out.refusals = self.judge.ledger.heard, tuple(self.judge.ledger.refusals.values())
@@ -178,6 +179,11 @@ class Parser:
                 Reject(found.source, found.line, found.offset, (problem,), head, whole=False,
                        length=found.length, digest=found.digest)
             )  # fmt: skip
+
+
+def _place(nameless: tuple[str, int, bytes, int]) -> int:
+    origin = nameless[-1]
+    return max(origin, ~origin)
 
 
 class _Where:

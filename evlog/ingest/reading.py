@@ -56,15 +56,6 @@ class Reading:
         self._learn(keys, events)
         return events, _categorise(events, self._any_keys)
 
-    def event(self, line: bytes) -> Found | None:
-        """The same of one line."""
-        try:
-            event = self._any_keys.one(line)
-        except _UNREADABLE:
-            return None
-        events = _ours(self._any_keys, [event])
-        return (events, _categorise(events, self._any_keys)) if self._safe(self._keys(events)) else None
-
     def _keys(self, events: list[Any]) -> dict[str, Keys]:
         """All keys in the objects that may have any."""
         found = {name: [held for event in events if (held := getattr(event, name))] for name in self._free}

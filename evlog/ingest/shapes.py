@@ -40,7 +40,6 @@ _NEVER = {"seq": "@seq"}  # under other names than ours a `seq` is a property; n
 class Shape:
     """What lines are decoded into: events with the attributes of `record.Line`, and a `seq`."""
 
-    one: Callable[[bytes], Any]
     all: Callable[[bytes], list[Any]]
     ours: dict[type, type]
     """What events of a class become, where it is decoded under other names than ours."""
@@ -125,7 +124,7 @@ def _shape(kinds: Collection[_Kind], names: Mapping[str, str]) -> Shape:
     categories = {one: kind.category for kind, one in told if kind.category and not kind.given}
     given = frozenset(one for kind, one in told if kind.given)
     becomes = dict(zip(came, ours, strict=True)) if names else {}
-    return Shape(decoder.decode, decoder.decode_lines, becomes, categories, given, all_given=len(given) == len(ours))
+    return Shape(decoder.decode_lines, becomes, categories, given, all_given=len(given) == len(ours))
 
 
 def _members(name: str, keys: Keys | None) -> Any:
