@@ -50,7 +50,9 @@ _NOBODYS_LINKED = "dated LEFT JOIN links ON links.id = CASE WHEN user_id IS NULL
 _ANYONE_LINKED = """dated LEFT JOIN links ON links.anonymous = (user_id IS NULL)
                                    AND links.id = coalesce(user_id, anonymous_id)"""
 _PERIOD = "CASE WHEN date BETWEEN $first AND $last THEN list_extract($labels, CAST(date - $first AS INTEGER) + 1) END"
-_SOMETIMES = {"by_key", "labels", "tz", *view.PARAMETERS}  # parameters of `seen` for some scopes and stores only
+_SOMETIMES = {"by_key", "labels", "tz", "types", "from_date", "to_date", *view.PARAMETERS}
+"""Parameters of `seen` for some scopes and stores only."""
+_DAYS = "date BETWEEN $from_date AND $to_date"
 _NOT_INACTIVE = "NOT list_contains($types, event_type)"
 _AMONG_ACTIVE = "list_contains($types, event_type)"
 
@@ -63,7 +65,7 @@ SELECT   day,
          count(*) FILTER (userless) AS userless,
          count(*) FILTER (active) AS active
 FROM     seen
-GROUP BY day, {grp}, person
+GROUP BY day, {apart}person
 """
 
 _SEEN = """
@@ -82,7 +84,7 @@ WITH events AS NOT MATERIALIZED ({events}),
                 {person} IS NOT NULL AND {active} AS active,
                 date BETWEEN $first AND $last AS in_range
          FROM   {dated}
-         WHERE  date BETWEEN $from_date AND $to_date AND {where})
+         WHERE  {days} AND {where})
 """
 
 
@@ -243,8 +245,9 @@ class Question:
 
     def keep_present(self, table: str, reach: Reach) -> None:
         """Keep who was there: a row for each day, group and person, with the number of events, userless and active."""
-        whole = self.scope.by is None and not self.apart
-        self.keep(table, _PRESENT.format(grp="''" if whole else "grp"), reach=reach)
+        one = self.scope.by is None and not self.apart
+        grp, apart = ("''", "") if one else ("grp", "grp, ")
+        self.keep(table, _PRESENT.format(grp=grp, apart=apart), reach=reach)
 
     def keep_daily(self, table: str, sql: str, params: Mapping[str, Any], *, reach: Reach) -> None:
         """Keep the rows of `sql`, which asks who was active: of `seen` but day, group, person, and the first instant.
@@ -256,13 +259,16 @@ class Question:
     def _over_seen(self, sql: str, own: Mapping[str, Any] | None, reach: Reach | None) -> tuple[str, dict[str, Any]]:
         scope, window = self.scope, self.window
         reach = reach or Reach(window.first, window.last)
-        files = self._files(reach)
-        self._settle(*files)
-        if self.by_key and (files[0] or self.identity.count):
+        hot, cold = self._files(reach)
+        self._settle(hot, cold)
+        if window.tz == "UTC":  # local dates are partitions
+            hot = view.pruned(hot, reach.first, reach.last, more=0)
+            cold = view.pruned(cold, reach.first, reach.last, more=0)
+        if self.by_key and (hot or self.identity.count):
             from evlog.query import keyed
 
             self.engine.define(keyed.FUNCTION, keyed.function(self.store))
-        events, params = view.relation(*files, keyed=self.by_key)
+        events, params = view.relation(hot, cold, keyed=self.by_key)
         fragments, known = _fragments(scope, self.identity, by_key=self.by_key)
         if self.apart:
             fragments["grp"], known["labels"] = _PERIOD, list(self.apart)
@@ -286,7 +292,9 @@ def _fragments(scope: Scope, identity: Identity, *, by_key: bool) -> tuple[dict[
         group, params = f"coalesce({text}, '(none)')", params | key
     if scope.window.tz != "UTC":
         params["tz"] = scope.window.tz
-    params["types"] = list(scope.active_events or scope.inactive)
+    types = list(scope.active_events or scope.inactive)
+    if types:
+        params["types"] = types
     linked, user = "linked, " if identity.count else "", "user_key" if by_key else "user_id"
     dated = _ANYONE_LINKED if identity.renames else _NOBODYS_LINKED if identity.count else _ALONE
     fragments = {
@@ -295,7 +303,8 @@ def _fragments(scope: Scope, identity: Identity, *, by_key: bool) -> tuple[dict[
         "date": _UTC_DATE if scope.window.tz == "UTC" else _LOCAL_DATE,
         "person": (_ANYONE if scope.include_anon else _USER).format(linked=linked, user=user),
         "userless": f"{_USER} IS NULL".format(linked=linked, user=user),
-        "active": _AMONG_ACTIVE if scope.active_events else _NOT_INACTIVE,
+        "active": _AMONG_ACTIVE if scope.active_events else _NOT_INACTIVE if types else "TRUE",
+        "days": "TRUE" if scope.window.tz == "UTC" else _DAYS,
         "grp": group,
         "where": condition,
     }
@@ -303,14 +312,16 @@ def _fragments(scope: Scope, identity: Identity, *, by_key: bool) -> tuple[dict[
 
 
 def _bounds(window: Window, reach: Reach) -> dict[str, Any]:
-    """Dates decide; the instants, a day wider, only spare reading what cannot count."""
-    begin = midnight(reach.first, window.tz) - _DAY if reach.first else datetime(1, 1, 1)  # noqa: DTZ001 - naive UTC
-    end = midnight(reach.last + _DAY, window.tz) + _DAY if reach.last else window.until
+    """In UTC instants decide. Elsewhere dates do, and instants, a day wider, only spare reading what cannot count."""
+    utc = window.tz == "UTC"
+    wider = timedelta(0) if utc else _DAY
+    begin = midnight(reach.first, window.tz) - wider if reach.first else datetime(1, 1, 1)  # noqa: DTZ001 - naive UTC
+    end = midnight(reach.last + _DAY, window.tz) + wider if reach.last else window.until
+    dates = {} if utc else {"from_date": reach.first or date.min, "to_date": reach.last or date.max}
     return {
         "from_instant": begin,
         "before_instant": min(end, window.until),
-        "from_date": reach.first or date.min,
-        "to_date": reach.last or date.max,
         "first": window.first,
         "last": window.last,
+        **dates,
     }

@@ -129,16 +129,16 @@ def offer_more(engine: Engine) -> None:
     engine.run(_USERS)
 
 
-def pruned(files: Sequence[File], first: date | None, last: date | None) -> list[File]:
+def pruned(files: Sequence[File], first: date | None, last: date | None, *, more: int = 1) -> list[File]:
     """The files of the partitions that may hold local dates from the first to the last (None: no bound).
 
-    Partitions are UTC dates, and no zone is a whole day away from UTC: one day more on either side is enough.
+    Partitions are UTC dates, and no zone is a whole day away from UTC: one day `more` on either side is enough.
     """
-    day = timedelta(days=1)
+    days = timedelta(days=more)
     return [
         file
         for file in files
-        if (first is None or file.day >= first - day) and (last is None or file.day <= last + day)
+        if (first is None or file.day >= first - days) and (last is None or file.day <= last + days)
     ]
 
 
