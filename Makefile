@@ -15,6 +15,7 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . \
 	  $$($(BIN)/python -c 'import tomllib; print(*(d.replace(" ", "") for d in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))')
+	$(BIN)/python -m compileall -q evlog  # else the first run of each command does it, or every run where nothing may be written
 	@touch $(READY)
 
 test: $(READY)   ## install and run the tests, but for the longest
