@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -11,28 +10,24 @@ import warnings
 from typing import TYPE_CHECKING, Literal
 
 from evlog.cli.call import Call
-from evlog.cli.faults import fault, unforeseen
 from evlog.errors import EvlogError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
 _OURS = 0o077
 """What is made is its owner's alone, and its owner can use it: whatever the umask, and whichever library makes it."""
-
-_CYCLES = 50_000
-"""Objects made between two looks for cycles: looking among all that is imported takes a twentieth of a quick answer."""
 
 _STREAMS: dict[str, Literal["r", "w"]] = {"stdin": "r", "stdout": "w", "stderr": "w"}  # in the order of their numbers
 
 
 def run(words: Sequence[str]) -> int:
     """Do what `words` ask; the exit code."""
-    gc.set_threshold(_CYCLES)
     _open_streams()
     call = Call(os.environ)
     if "--debug" not in words:
-        sys.excepthook = unforeseen
+        sys.excepthook = _unforeseen
         warnings.simplefilter("ignore")  # what a library wants to tell its caller is no news for ours
     _listen()
     before = os.umask(_OURS)
@@ -46,6 +41,12 @@ def run(words: Sequence[str]) -> int:
     finally:
         os.umask(before)
     return code
+
+
+def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    from evlog.cli.faults import unforeseen
+
+    unforeseen(kind, error, trace)
 
 
 def _listen() -> None:
@@ -85,6 +86,8 @@ def _told(error: BaseException, call: Call) -> int:
         import traceback
 
         traceback.print_exception(error)
+    from evlog.cli.faults import fault
+
     said = fault(error, call)
     with contextlib.suppress(OSError):  # where nobody listens, the exit code still says it
         call.out.error(said.message, said.hint)

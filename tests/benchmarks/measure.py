@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 EVERY = 0.05  # seconds between two looks at the memory, or more:
 SPARE = 20  # so many times what a look took, for it walks all pages of what is measured
+_UNWANTED = ("EVLOG_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+"""Variables that are not handed on: with the second each run would compile all that it imports, as none does elsewhere."""
 
 
 class RunError(RuntimeError):
@@ -51,7 +53,7 @@ def run(
             stdin=feeder.stdout if feeder else subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            env={name: value for name, value in os.environ.items() if not name.startswith("EVLOG_")},
+            env={name: value for name, value in os.environ.items() if not name.startswith(_UNWANTED)},
         )
         if feeder and feeder.stdout:
             feeder.stdout.close()
