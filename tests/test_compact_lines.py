@@ -94,12 +94,21 @@ def copied(store: layout.Store, to: str) -> layout.Store:
     batches=st.lists(st.lists(EVENT, min_size=1, max_size=6), min_size=1, max_size=4),
     before=st.sampled_from(["nothing", "merge", "compact"]),
     block=st.sampled_from([1, 300, 1 << 20]),
+    together=st.sampled_from([1, 1000, 1 << 20]),
 )
 @example(
-    batches=[[{"at": 0, "user_id": "u_1", "properties": {"a": {"b": "}"}, "context": {}}}]], before="merge", block=1
+    batches=[[{"at": 0, "user_id": "u_1", "properties": {"a": {"b": "}"}, "context": {}}}]],
+    before="merge",
+    block=1,
+    together=1,
 )
-@example(batches=[[{"at": 0, "user_id": None, "properties": {"x": "a},", "yyyyy": {}}}]], before="nothing", block=1)
-def test_lines_and_the_engine_tell_the_same(batches: Any, before: str, block: int) -> None:
+@example(
+    batches=[[{"at": 0, "user_id": None, "properties": {"x": "a},", "yyyyy": {}}}]],
+    before="nothing",
+    block=1,
+    together=1 << 20,
+)
+def test_lines_and_the_engine_tell_the_same(batches: Any, before: str, block: int, together: int) -> None:
     """Any events in any batches, merged or in part compacted before: the same rows, the same order, as before."""
     with tempfile.TemporaryDirectory(dir=kit.FAST) as folder:
         store = filled(Path(folder), batches[:-1] if before == "compact" else batches)
@@ -108,7 +117,7 @@ def test_lines_and_the_engine_tell_the_same(batches: Any, before: str, block: in
         if before == "compact":
             filled(Path(folder), batches[-1:], first=len(batches))
         other, rows = copied(store, "other"), kit.rows(store)
-        with mock.patch.object(lines, "_BLOCK", block):
+        with mock.patch.object(lines, "_BLOCK", block), mock.patch.object(lines, "_RUN", together):
             compact.run(store, before=DAY_2)
         assert kit.rows(store) == rows
         assert part_rows(store) == by_engine(other)
@@ -133,11 +142,16 @@ def test_odd_lines_are_parsed_and_only_they(store: layout.Store, more: dict[str,
     kit.ingest(
         store, *(orjson.dumps(sent(f"e{n}", user_id="bob")) for n in range(5)), orjson.dumps(sent("odd", **more))
     )
-    rows, odd = kit.rows(store), []
-    with mock.patch.object(part, "_odd", lambda *told: odd.append(told[-1]) or REAL_ODD(*told)):
+    rows, odd = kit.rows(store), list[int]()
+
+    def noted(staged: Any, held: list[snapshot.Segment]) -> Any:
+        odd.extend(one.path.read_bytes().count(b"\n") for one in held)
+        return REAL_ODD(staged, held)
+
+    with mock.patch.object(part, "_odd", noted):
         compact.run(store, before=DAY_2)
     assert kit.rows(store) == rows
-    assert [held.count(b"\n") for held in odd[0]] == [1]
+    assert odd == [1]
 
 
 REAL_ODD = part._odd
@@ -183,20 +197,44 @@ def test_many_days_are_made_side_by_side_and_committed_in_order(
     kit.sound(store)
 
 
+@pytest.mark.parametrize("worth", [0, 1 << 30])
+def test_a_large_day_among_others_is_left_to_the_engine(
+    store: layout.Store, monkeypatch: pytest.MonkeyPatch, worth: int
+) -> None:
+    """Those that come after it are made anew: whoever made them ahead is ended, so that there is memory for it."""
+    days = [DAY_1 - timedelta(days=n) for n in range(9, 0, -1)]
+    large = (days[2], days[3], days[8])
+    kit.ingest(store, *(event(f"{day} {n}", day) for day in days for n in range(40 if day in large else 1)))
+    before, sorted_by_engine = kit.rows(store), []
+    real = part.by_engine
+
+    def noted(staged: Any, day: Any, *told: Any, **more: Any) -> part.Made:
+        sorted_by_engine.append(day.day)
+        return real(staged, day, *told, **more)
+
+    monkeypatch.setattr(compact, "_WORTH", worth)
+    monkeypatch.setattr(part, "_FITS", 2000)
+    monkeypatch.setattr(part, "by_engine", noted)
+    assert [one.day for one in compact.run(store, before=DAY_2)] == days
+    assert sorted_by_engine == [*large]
+    assert kit.rows(store) == before
+    kit.sound(store)
+
+
 def test_a_day_that_fails_among_others_keeps_those_before_it(
     store: layout.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     days = [DAY_1 - timedelta(days=n) for n in range(9, 0, -1)]
     kit.ingest(store, *(event(f"{day}", day) for day in days))
-    before, real = kit.rows(store), part.write
+    before, real = kit.rows(store), part.in_memory
 
-    def failing(staged: Any, day: Any, key: Any, *, covers: int) -> int:
+    def failing(staged: Any, day: Any, known: Any, *, covers: int) -> part.Made | None:
         if day.day == days[5]:
             raise OSError(28, "No space left on device")
-        return real(staged, day, key, covers=covers)
+        return real(staged, day, known, covers=covers)
 
     monkeypatch.setattr(compact, "_WORTH", 0)
-    monkeypatch.setattr(part, "write", failing)
+    monkeypatch.setattr(part, "in_memory", failing)
     with pytest.raises(OSError, match="No space"):
         compact.run(store, before=DAY_2)
     assert [one.day for one in snapshot.snapshot(store).cold] == days[:5]

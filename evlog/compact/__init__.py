@@ -6,10 +6,10 @@ that is still open gets no part, but where many small segments have come togethe
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from evlog.compact import part
 from evlog.compact.part import Day
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from evlog.store.snapshot import Segment
 
 __all__ = ["Day", "Done", "Plan", "plan", "run"]
+
+M = TypeVar("M", "Made", "Made | None")
 
 _MANY = 64  # small segments of an open day that are worth merging
 _SMALL = 4 << 20  # bytes: a merged segment grows past this and is then left alone
@@ -93,34 +95,49 @@ def _compacted(store: Store, days: Sequence[Day], lock: int) -> Generator[Done]:
     if not days:
         return
     known = keys.Keys(tombstones.load(store))
-    with journal.staging(store) as staged, closing(_made(days, lambda day: _stage(staged, day, known), lock)) as made:
+    with journal.staging(store) as staged, closing(_made(staged, days, known, lock)) as made:
         for day, one in made:
             size = staged.file(f"{day.day}-part").stat().st_size
             _commit(staged, day, one)
             yield Done(day.day, one.events, len(day.segments), day.bytes_in, size)
 
 
-def _made(days: Sequence[Day], make: Callable[[Day], Made], lock: int) -> Generator[tuple[Day, Made]]:
-    """Each day with what `make` makes of it, in order; days that fit in memory are made side by side, ahead of it."""
-    for fits, some in groupby(days, part.fits):
-        group = list(some)
-        if fits and len(group) > 1 and sum(day.bytes_in for day in group) >= _WORTH:
-            yield from _side_by_side(group, make, lock)
-        else:
-            yield from ((day, make(day)) for day in group)
+def _made(staged: Staging, days: Sequence[Day], known: keys.Keys, lock: int) -> Generator[tuple[Day, Made]]:
+    """Each day with what was staged of it, in order; the engine makes a day that is too large, and it alone then."""
+    left = deque(days)
+    while left:
+        with closing(_in_memory(staged, list(left), known, lock)) as each:
+            for made in each:
+                if made is None:
+                    break
+                yield left.popleft(), made
+        if left:
+            yield left[0], _stage(staged, left[0], known, part.by_engine)
+            left.popleft()
 
 
-def _side_by_side(days: Sequence[Day], make: Callable[[Day], Made], lock: int) -> Generator[tuple[Day, Made]]:
-    parts.load()
-    with closing(ahead(len(days), lambda number: make(days[number]), without=[lock])) as made:
-        yield from zip(days, made, strict=True)
+def _in_memory(staged: Staging, days: Sequence[Day], known: keys.Keys, lock: int) -> Generator[Made | None]:
+    """What was staged of each day, None where it is too large; side by side and ahead, where there is enough to do."""
+
+    def make(number: int) -> Made | None:
+        return _stage(staged, days[number], known, part.in_memory)
+
+    if len(days) > 1 and sum(day.bytes_in for day in days) >= _WORTH:
+        parts.load()
+        yield from ahead(len(days), make, without=[lock])
+    else:
+        yield from map(make, range(len(days)))
 
 
-def _stage(staged: Staging, day: Day, known: keys.Keys) -> Made:
-    """Stage the part of a partition and its ids, synced."""
+def _stage(staged: Staging, day: Day, known: keys.Keys, make: Callable[..., M]) -> M:
+    """Stage the part of a partition and its ids, synced; not where it is too large to be made so."""
+    for name in durable.files(staged.path, ""):
+        if name.startswith(f"{day.day}-"):  # from a worker that was ended
+            staged.file(name).unlink()
     highest = max(segment.name.batch for segment in day.segments)  # the part covers none of these
-    made = part.write(staged, day, known, covers=highest)
-    durable.write_new(staged.file(f"{day.day}-ids"), ids.chunks(_ids(staged.store, day)))
+    made = make(staged, day, known, covers=highest)
+    if made is not None:
+        durable.write_new(staged.file(f"{day.day}-ids"), ids.chunks(_ids(staged.store, day)))
     return made
 
 

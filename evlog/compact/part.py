@@ -15,7 +15,7 @@ from evlog.store import durable, lines, locks, parts
 from evlog.store.snapshot import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date
 
     from numpy.typing import NDArray
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MEMORY = ("100MB", "160MB", "220MB", "400MB", "1GB")
-_FITS = 32 << 20  # bytes of lines, which become about three times as much in memory; two days are made at a time
-_FOLDED = 4  # a part is so much smaller than its lines, at least
+_FITS = (
+    48 << 20
+)  # bytes of the columns of a day, which take twice as much while they are sorted; two are made at a time
 _DAY_BITS = 37  # the microseconds of a day
 _room = bytearray()  # for the lines of one day after the other
 
@@ -79,56 +80,73 @@ class Made:
     apart: bool
 
 
-def fits(day: Day) -> bool:
-    """Whether a day can be sorted in memory."""
-    size = sum(segment.stamp[1] for segment in day.segments)
-    if day.part is None:
-        return size <= _FITS
-    return size + _FOLDED * day.part.stamp[1] <= _FITS and parts.rows(day.part.path) <= parts.ROW_GROUP
+def in_memory(staged: Staging, day: Day, keys: Keys, *, covers: int) -> Made | None:
+    """Stage the part of a partition, synced, or None where its events take too much memory."""
+    import pyarrow as pa
+
+    columns = _columns(staged, day)
+    if columns is None:
+        return None
+    columns["user_key"], order, apart = _order(columns, keys)
+    rows = pa.array(order)
+    table = pa.table({name: parts.taken(columns.pop(name), rows) for name in list(columns)})
+    return _adopted(staged, day, Made(parts.write_table(staged.file(_name(day)), table, covers=covers), apart))
 
 
-def write(staged: Staging, day: Day, keys: Keys, *, covers: int) -> Made:
-    """Stage the part of a partition, synced."""
-    name = f"{day.day}-part"
-    if fits(day):
-        table, apart = _in_memory(staged, day, keys)
-        made = Made(parts.write_table(staged.file(name), table, covers=covers), apart)
-    else:
-        made = _by_engine(staged, name, lambda connection: _spilled(connection, staged, day, keys, covers=covers))
-    staged.adopt(name)
+def by_engine(staged: Staging, day: Day, keys: Keys, *, covers: int) -> Made:
+    """Stage the part of a partition, synced; the engine sorts, and spills."""
+    made = _by_engine(staged, _name(day), lambda connection: _spilled(connection, staged, day, keys, covers=covers))
+    return _adopted(staged, day, made)
+
+
+def _name(day: Day) -> str:
+    return f"{day.day}-part"
+
+
+def _adopted(staged: Staging, day: Day, made: Made) -> Made:
+    staged.adopt(_name(day))
     return made
 
 
-def _in_memory(staged: Staging, day: Day, keys: Keys) -> tuple[Any, bool]:
-    """The events of a day that fits, sorted, as an Arrow table, and whether their keys tell users apart."""
-    import pyarrow as pa
+def _columns(staged: Staging, day: Day) -> dict[str, Any] | None:
+    """The events of a day, column by column; None where they take too much memory."""
+    pieces: list[dict[str, Any]] = []
+    size = 0
+    for piece in _pieces(staged, day):
+        pieces.append(piece)
+        size += sum(column.nbytes for column in piece.values())
+        if size > _FITS:
+            return None
+    return parts.joined(pieces)
 
-    found = lines.read(day.segments, _room)
-    tables = [_plain(found, day)]
-    if found.odd.any():
-        tables.append(_odd(staged, day, found.odd_lines()))
+
+def _pieces(staged: Staging, day: Day) -> Iterator[dict[str, Any]]:
+    """Yield the columns of some events of a day, till there are no more; odd lines are put apart meanwhile."""
+    odd: list[Segment] = []
+    for found in lines.read(day.segments, _room):
+        yield _plain(found)
+        odd += _put_apart(staged, day, found, len(odd))
+        del found  # before the next ones are read
+    if odd:
+        yield _odd(staged, odd)
     if day.part is not None:
-        tables.append(pa.Table.from_batches(parts.read(day.part.path)))
-    table = tables[0] if len(tables) == 1 else parts.joined(tables)
-    of_row, order, apart = _order(table, keys)
-    return parts.taken(table.append_column("user_key", of_row), pa.array(order)), apart
+        yield from (parts.columns([batch]) for batch in parts.read(day.part.path))
 
 
-def _plain(found: lines.Lines, day: Day) -> Any:
+def _plain(found: lines.Lines) -> dict[str, Any]:
     """The events of the lines that are not odd; whose objects have numbers with exponents, are found to be odd too."""
     import pyarrow as pa
 
     objects = {name: parts.folded(found.text(name)) for name in lines.OBJECTS}
     for texts in objects.values():
         found.odd |= _spelled_otherwise(texts)
-    rows = np.flatnonzero(~found.odd)
-    if len(rows) < len(found):
-        objects = {name: texts.take(pa.array(rows)) for name, texts in objects.items()}
-    texts = {name: parts.folded(found.text(name, rows), name) for name in lines.TEXTS if name != "ts"}
-    ts = found.text("ts", rows).cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
-    seq, received = lines.arrivals(found, day.segments)
-    moments = {"ts": ts, "received_at": pa.array(received, pa.timestamp("us"))}
-    return pa.table(texts | objects | moments | {"seq": seq})
+    rows = np.flatnonzero(~found.odd) if found.odd.any() else None
+    objects = {name: parts.chosen(texts, rows) for name, texts in objects.items()}
+    texts = {name: parts.folded(parts.chosen(found.text(name), rows), name) for name in lines.TEXTS if name != "ts"}
+    ts = lines.moments(parts.chosen(found.text("ts"), rows))
+    seq, received = lines.arrivals(found, rows)
+    moments = {name: pa.array(told, pa.timestamp("us")) for name, told in (("ts", ts), ("received_at", received))}
+    return texts | objects | moments | {"seq": pa.array(seq)}
 
 
 def _spelled_otherwise(texts: Any) -> NDArray[np.bool_]:
@@ -141,29 +159,31 @@ def _spelled_otherwise(texts: Any) -> NDArray[np.bool_]:
     return which[texts.indices.fill_null(len(which) - 1).to_numpy()] if which.any() else np.zeros(len(texts), bool)
 
 
-def _odd(staged: Staging, day: Day, odd: list[bytes]) -> Any:
-    """The events of odd lines, as the engine reads them; it reads files, so they are put into some."""
-    import pyarrow as pa
-
+def _put_apart(staged: Staging, day: Day, found: lines.Lines, number: int) -> list[Segment]:
+    """Put odd lines into files of their own, since the engine reads files; the segments that these are."""
     some: list[Segment] = []
-    for segment, held in zip(day.segments, odd, strict=True):
-        if held:
-            path = staged.file(f"{day.day}-odd-{len(some)}")
-            durable.write_new(path, [held])
-            info = os.lstat(path)
-            some.append(Segment(day.day, segment.name, path, (info.st_ino, info.st_size, info.st_mtime_ns)))
+    for segment, held in found.odd_lines():
+        path = staged.file(f"{day.day}-odd-{number + len(some)}")
+        durable.write_new(path, [held])
+        info = os.lstat(path)
+        some.append(Segment(day.day, segment.name, path, (info.st_ino, info.st_size, info.st_mtime_ns)))
+    return some
 
-    def read(connection: Engine) -> Any:
-        view.offer(connection, some, ())
-        return pa.Table.from_batches(connection.batches(_EVENTS))
+
+def _odd(staged: Staging, odd: list[Segment]) -> dict[str, Any]:
+    """The columns of the events of odd lines, as the engine reads them."""
+
+    def read(connection: Engine) -> dict[str, Any]:
+        view.offer(connection, odd, ())
+        return parts.columns(connection.batches(_EVENTS))
 
     found = _by_engine(staged, None, read)
-    for segment in some:
+    for segment in odd:
         segment.path.unlink()
     return found
 
 
-def _order(table: Any, keys: Keys) -> tuple[Any, Numbers, bool]:
+def _order(columns: Mapping[str, Any], keys: Keys) -> tuple[Any, Numbers, bool]:
     """The key of each row's user, and the rows by key, ts, seq and event_id; who has no user comes last.
 
     And whether the keys tell users apart.
@@ -171,14 +191,14 @@ def _order(table: Any, keys: Keys) -> tuple[Any, Numbers, bool]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    users = table.column("user_id").combine_chunks().dictionary_encode()
+    users = columns["user_id"].dictionary_encode()
     of_user = keys.of(users.dictionary) if len(users.dictionary) else np.zeros(1, np.int64)
     code = users.indices.fill_null(0).to_numpy()
     nobody = users.is_null().to_numpy(zero_copy_only=False)
     known, rank = np.unique(of_user, return_inverse=True)
     of_row = pa.array(of_user[code], mask=nobody)
-    ts = table.column("ts").cast(pa.int64()).to_numpy()
-    seq = table.column("seq").to_numpy()
+    ts = columns["ts"].cast(pa.int64()).to_numpy()
+    seq = columns["seq"].to_numpy()
     first = ts.min(initial=ts[0]) if len(ts) else 0
     place = np.where(nobody, len(known), rank[code]) << _DAY_BITS | ts - first
     order = np.argsort(place)
@@ -186,7 +206,7 @@ def _order(table: Any, keys: Keys) -> tuple[Any, Numbers, bool]:
     if tied.any():
         some = np.flatnonzero(np.append(tied, False) | np.insert(tied, 0, False))
         rows = order[some]
-        told = {"place": place[rows], "seq": seq[rows], "event_id": table.column("event_id").take(pa.array(rows))}
+        told = {"place": place[rows], "seq": seq[rows], "event_id": columns["event_id"].take(pa.array(rows))}
         order[some] = rows[pc.sort_indices(pa.table(told), [(name, "ascending") for name in told]).to_numpy()]
     return of_row, order, len(known) == len(of_user)
 

@@ -6,6 +6,7 @@ A line that is not as plain as that is *odd*: one with an escape among its texts
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from evlog.store import durable, parts
 from evlog.store.layout import SEQ_BITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,11 +37,14 @@ TEXTS = (
 OBJECTS = ("properties", "context")
 _NEEDED = ("event_type", "event_id", "ts")
 _BLOCK = 1 << 20  # bytes looked at together: arrays of this size stay in the cache
+_RUN = 16 << 20  # bytes whose fields are told together
 _PAD = 64  # bytes and marks behind the last one, so that looking ahead needs no care
 _QUOTE, _NEWLINE, _BRACE, _CLOSING, _COMMA, _BACKSLASH, _U, _E = b'"\n{},\\ue'
 _FIRST, _CONTEXT = b'{"event_type":"', b',"context":'
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _EXPONENT = re.compile(rb"\de")
+_AFTER = np.arange(2, 7)  # behind digit and e: a sign, three digits, and what ends a number
+_ENDS = np.frombuffer(b",}]", np.uint8)
 
 
 class _Tail(msgspec.Struct):
@@ -64,138 +68,135 @@ class _Span:
 
 @dataclass(slots=True)
 class _Block:
-    """Some lines that follow each other: where they and their fields stand, and which are odd."""
+    """Some lines of a segment that follow each other."""
 
-    starts: Places
-    ends: Places  # of their newlines
-    spans: dict[str, _Span]
+    segment: Segment
+    starts: Places  # in the segment
+    stops: Places  # behind their newlines
     odd: Mask
+    texts: dict[str, Any]
 
 
 @dataclass(slots=True)
 class Lines:
-    """The lines of some segments: where each field stands, and which lines are odd."""
+    """Some lines of some segments: their fields as columns of texts, and which are odd: of those nothing is told."""
 
-    raw: bytearray
-    spans: dict[str, _Span]
-    starts: Places
-    ends: Places
+    blocks: list[_Block]
     odd: Mask
-    counts: list[int]  # lines of each segment
 
     def __len__(self) -> int:
         """How many lines there are."""
-        return len(self.starts)
+        return len(self.odd)
 
-    def text(self, name: str, rows: Places | None = None) -> Any:
-        """A field of these lines (of all, if none are named) as an Arrow array of strings, null where it is absent."""
+    def text(self, name: str) -> Any:
+        """A field of these lines as a chunked Arrow array of strings, null where it is absent."""
         import pyarrow as pa
 
-        span = self.spans.get(name)
-        if span is None:
-            return pa.nulls(len(self) if rows is None else len(rows), pa.string())
-        there = span.there if rows is None else span.there[rows]
-        borders = np.empty(2 * len(self), np.int32)
-        borders[0::2], borders[1::2] = span.start, span.stop
-        pieces = pa.StringArray.from_buffers(2 * len(self) - 1, pa.py_buffer(borders), pa.py_buffer(self.raw))
-        wanted = np.arange(0, 2 * len(self), 2) if rows is None else 2 * rows
-        return parts.taken(pieces, pa.array(wanted) if there.all() else pa.array(wanted, mask=~there))
+        kind = pa.string()
+        held = [one.texts[name] if name in one.texts else pa.nulls(len(one.odd), kind) for one in self.blocks]
+        return pa.chunked_array(held, kind)
 
-    def odd_lines(self) -> list[bytes]:
-        """The odd lines of each segment, with their newlines."""
-        found, first = [], 0
-        for count in self.counts:
-            rows = first + np.flatnonzero(self.odd[first : first + count])
-            spans = zip(self.starts[rows].tolist(), self.ends[rows].tolist(), strict=True)
-            found.append(b"".join(bytes(self.raw[start : end + 1]) for start, end in spans))
-            first += count
-        return found
+    def of_segment(self, tell: Callable[[Segment], int]) -> Places:
+        """For each line what `tell` tells of its segment."""
+        told = [tell(one.segment) for one in self.blocks]
+        return np.repeat(np.array(told, np.int64), [len(one.odd) for one in self.blocks])
+
+    def odd_lines(self) -> Iterator[tuple[Segment, bytes]]:
+        """Yield the odd lines of each block that has some, with their newlines, read again."""
+        first = 0
+        for block in self.blocks:
+            rows = np.flatnonzero(self.odd[first : first + len(block.odd)])
+            first += len(block.odd)
+            if len(rows):
+                yield block.segment, _again(block.segment, block.starts[rows].tolist(), block.stops[rows].tolist())
 
 
-def read(segments: Sequence[Segment], room: bytearray) -> Lines:
-    """The lines of these segments, put into `room`, which is made larger if need be: use it again, one at a time.
+def read(segments: Sequence[Segment], room: bytearray) -> Iterator[Lines]:
+    """Yield the lines of these segments, some MiB at a time.
 
-    Memory that is there already costs nothing; new memory costs as much as reading the file.
+    They are put into `room`, which is made larger if need be: use it again, one at a time.
     """
-    size = sum(segment.stamp[1] + 1 for segment in segments) + _PAD
-    room.extend(bytes(max(0, size - len(room))))
-    counts, blocks, first = [], list[_Block](), 0
+    np.empty(_RUN, np.uint8)  # glibc keeps what is freed, in pieces up to the largest yet: no new pages a block
+    blocks, size = list[_Block](), 0
     for segment in segments:
-        end = first + _put(segment, room, first)
-        found = [_looked_at(room, start, stop) for start, stop in _cut(room, first, end)]
-        counts.append(sum(len(block.starts) for block in found))
-        blocks += found
-        first = end
-    return _joined(room, counts, blocks)
+        for first, length in _filled(segment, room):
+            blocks.append(_looked_at(room, length, segment, first))
+            size += length
+            if size >= _RUN:
+                yield _joined(blocks)
+                blocks, size = [], 0
+    if blocks:
+        yield _joined(blocks)
 
 
-def _put(segment: Segment, room: bytearray, at: int) -> int:
-    """Put the bytes of a segment into `room`, a newline at the end; how many there are."""
-    size = segment.stamp[1]
-    with open(durable.reading(segment.path), "rb") as file, memoryview(room) as view:  # noqa: PTH123 - no path
-        if file.readinto(view[at : at + size]) != size:
-            raise StoreDamaged(f"{segment.path} is shorter than it was")
-    whole = room.endswith(b"\n", at, at + size)
-    room[at + size : at + size + _PAD] = (b"" if whole else b"\n").ljust(_PAD, b"\0")
-    return size if whole else size + 1
+def _filled(segment: Segment, room: bytearray) -> Iterator[tuple[int, int]]:
+    """Put whole lines of a segment into `room`, about a block at a time; yield where they begin, and their length."""
+    left, first, held = segment.stamp[1], 0, 0
+    with open(durable.reading(segment.path), "rb") as file:  # noqa: PTH123 - no path
+        while left:
+            more = min(left, _BLOCK)
+            room.extend(bytes(max(0, held + more + 1 + _PAD - len(room))))
+            with memoryview(room) as view:
+                if file.readinto(view[held : held + more]) != more:
+                    raise StoreDamaged(f"{segment.path} is shorter than it was")
+            left, held = left - more, held + more
+            if not left and room[held - 1] != _NEWLINE:
+                room[held] = _NEWLINE
+                held += 1
+            whole = room.rfind(b"\n", 0, held) + 1
+            if whole:
+                yield first, whole
+                room[: held - whole] = room[whole:held]
+                first, held = first + whole, held - whole
 
 
-def _cut(raw: bytearray, first: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where whole lines of about a block begin and end."""
-    while first < end:
-        stop = raw.rfind(b"\n", first, min(first + _BLOCK, end)) + 1 or raw.find(b"\n", first, end) + 1 or end
-        yield first, stop
-        first = stop
+def _again(segment: Segment, starts: Sequence[int], stops: Sequence[int]) -> bytes:
+    """The lines of a segment between these places; a newline may be wanting at its end."""
+    fd = durable.reading(segment.path)
+    try:
+        lines = (os.pread(fd, stop - start, start) for start, stop in zip(starts, stops, strict=True))
+        return b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
+    finally:
+        os.close(fd)
 
 
-def _joined(raw: bytearray, counts: list[int], blocks: list[_Block]) -> Lines:
-    """The lines of all blocks together."""
-
-    def whole(arrays: list[Any], kind: Any) -> Any:
-        return np.concatenate(arrays) if arrays else np.empty(0, kind)
-
-    starts, ends = whole([one.starts for one in blocks], np.int32), whole([one.ends for one in blocks], np.int32)
-    spans: dict[str, _Span] = {}
-    for name in {name: None for one in blocks for name in one.spans}:
-        held = [one.spans.get(name) or _absent(one.starts) for one in blocks]
-        spans[name] = _Span(
-            whole([span.start for span in held], np.int32),
-            whole([span.stop for span in held], np.int32),
-            whole([span.there for span in held], bool),
-        )
-    return Lines(raw, spans, starts, ends, whole([one.odd for one in blocks], bool), counts)
+def _joined(blocks: list[_Block]) -> Lines:
+    return Lines(blocks, np.concatenate([one.odd for one in blocks]))
 
 
-def _absent(starts: Places) -> _Span:
-    return _Span(starts, starts, np.zeros(len(starts), bool))
-
-
-def _looked_at(raw: bytearray, first: int, stop: int) -> _Block:
-    """Where the fields stand in the lines between two places."""
-    look = _Look(raw, first, stop)
+def _looked_at(raw: bytearray, size: int, segment: Segment, first: int) -> _Block:
+    """What the fields say in the first `size` bytes, which are whole lines and stand in a segment from `first` on."""
+    look = _Look(raw, size)
     spans = look.head() | look.numbers() | look.objects()
     look.escapes()
     odd = look.odd
     for span in spans.values():
         odd |= span.start > span.stop
-    starts = _shifted(look.starts, first)
-    for span in spans.values():
-        span.start, span.stop = _shifted(span.start, first), _shifted(span.stop, first)
-        if odd.any():  # what is odd is not told; its places must not go back before those of other lines
-            span.start, span.stop = np.where(odd, starts, span.start), np.where(odd, starts, span.stop)
-    return _Block(starts, _shifted(look.ends, first), spans, odd)
+    if odd.any():  # what is odd is not told; its places must not go back before those of other lines
+        for span in spans.values():
+            span.start, span.stop = np.where(odd, look.starts, span.start), np.where(odd, look.starts, span.stop)
+    texts = {name: _text(raw, span) for name, span in spans.items()}
+    return _Block(segment, look.starts + first, look.ends + (first + 1), odd, texts)
 
 
-def _shifted(places: Places, by: int) -> Places:
-    return (places + by).astype(np.int32)
+def _text(raw: bytearray, span: _Span) -> Any:
+    """What stands there, as an Arrow array of strings: copied while the bytes are in the cache."""
+    import pyarrow as pa
+
+    count = len(span.there)
+    borders = np.empty(2 * count, np.int32)
+    borders[0::2], borders[1::2] = span.start, span.stop
+    pieces = pa.StringArray.from_buffers(2 * count - 1, pa.py_buffer(borders), pa.py_buffer(raw))
+    wanted = np.arange(0, 2 * count, 2)
+    return parts.taken(pieces, pa.array(wanted) if span.there.all() else pa.array(wanted, mask=~span.there))
 
 
 class _Look:
     """A look at some lines. Marks are commas before a quote, and newlines; a cursor goes over the keys of all lines."""
 
-    def __init__(self, raw: bytearray, first: int, stop: int) -> None:
-        self.raw, self.first, self.size = raw, first, stop - first
-        self.bytes: Bytes = np.frombuffer(raw, np.uint8, self.size + _PAD, first)
+    def __init__(self, raw: bytearray, size: int) -> None:
+        self.raw, self.size = raw, size
+        self.bytes: Bytes = np.frombuffer(raw, np.uint8, size + _PAD)
         signs, following = self.bytes[: self.size], self.bytes[1 : self.size + 1]
         marks = np.flatnonzero(((signs == _COMMA) & (following == _QUOTE)) | (signs == _NEWLINE))
         self.last = np.flatnonzero(self.bytes[marks] == _NEWLINE)
@@ -294,7 +295,7 @@ class _Look:
 
     def _length(self, row: int) -> int:
         """How long the properties of a line are."""
-        start, stop = self.first + int(self.starts[row]), self.first + int(self.ends[row])
+        start, stop = int(self.starts[row]), int(self.ends[row])
         try:
             return len(memoryview(_tail(memoryview(self.raw)[start:stop]).properties))
         except msgspec.DecodeError:
@@ -306,7 +307,7 @@ class _Look:
 
         The cursor stands behind the texts.
         """
-        if self.raw.find(b"\\", self.first, self.first + self.size) < 0:
+        if self.raw.find(b"\\", 0, self.size) < 0:
             return
         found = np.flatnonzero(self.bytes[: self.size] == _BACKSLASH)
         line = np.searchsorted(self.starts, found, "right") - 1
@@ -323,6 +324,12 @@ def spelled_otherwise(texts: Any) -> Mask:
     signs = np.frombuffer(data, np.uint8)[: places[-1]]
     digit = (signs[:-1] - ord("0")) < 10  # noqa: PLR2004 - digits; what is less than 0 wraps round
     at = np.flatnonzero(digit & (signs[1:] == _E))
+    if not len(at):
+        return found
+    after = signs[np.minimum(at[:, None] + _AFTER, len(signs) - 1)]
+    ends = np.isin(after, _ENDS)
+    first = (ends | (after == _QUOTE)).argmax(1)  # what comes first tells most texts, which have a quote there
+    at = at[np.take_along_axis(ends, first[:, None], 1)[:, 0]]
     rows = np.unique(np.searchsorted(places, at, "right") - 1)
     for row in rows[(rows >= 0) & (rows < len(texts))].tolist():
         found[row] = _EXPONENT.search(_TEXT.sub(b"", bytes(data[places[row] : places[row + 1]]))) is not None
@@ -333,20 +340,24 @@ def moments(texts: Any) -> Places:
     """Instants, as a line spells them, in microseconds since 1970."""
     import pyarrow as pa
 
-    whole: Places = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    whole: Places = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
     return whole
 
 
-def arrivals(lines: Lines, segments: Sequence[Segment]) -> tuple[Places, Places]:
-    """`seq` in the store and `received_at` (microseconds since 1970) of each line that is not odd."""
+def arrivals(lines: Lines, rows: Places | None) -> tuple[Places, Places]:
+    """`seq` in the store and `received_at` (microseconds since 1970) of these lines (None: all), none of them odd."""
     import pyarrow as pa
 
-    rows = np.flatnonzero(~lines.odd)
-    own = lines.spans["received_at"].there[rows] if "received_at" in lines.spans else np.zeros(len(rows), bool)
-    bases = np.repeat([segment.name.batch << SEQ_BITS for segment in segments], lines.counts)[rows]
-    said = np.array([segment.name.received_at for segment in segments], "datetime64[us]").astype(np.int64)
-    received = np.repeat(said, lines.counts)[rows]
-    seq = lines.text("seq", rows).cast(pa.int64()).to_numpy() + np.where(own, 0, bases)
-    if own.any():
-        received[own] = moments(lines.text("received_at", rows[own]))
-    return seq, received
+    chosen = slice(None) if rows is None else rows
+    bases = lines.of_segment(lambda segment: segment.name.batch << SEQ_BITS)[chosen]
+    received = lines.of_segment(_received)[chosen]
+    seq = parts.chosen(lines.text("seq"), rows).cast(pa.int64()).to_numpy()
+    if any("received_at" in block.texts for block in lines.blocks):
+        said = parts.chosen(lines.text("received_at"), rows)
+        own = said.is_valid().to_numpy()
+        bases[own], received[own] = 0, moments(said.drop_null())
+    return seq + bases, received
+
+
+def _received(segment: Segment) -> int:
+    return int(np.datetime64(segment.name.received_at, "us").astype(np.int64))

@@ -7,15 +7,18 @@ pyarrow writes them, since it can leave out the statistics of single columns; Du
 from __future__ import annotations
 
 import os
-from itertools import chain
+from itertools import chain, compress
 from typing import TYPE_CHECKING, Any
 
 from evlog.errors import StoreDamaged
 from evlog.store import durable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 _COVERS = b"evlog.covers"
 _SAID = b"\x18\x0c" + _COVERS + b"\x18"  # the key as a footer spells it (Thrift, compact); length and value follow
@@ -54,11 +57,15 @@ def schema() -> Any:
 
 
 def folded(texts: Any, name: str = "") -> Any:
-    """A column of texts as a dictionary, if they come again often enough for it to pay; else as it is."""
+    """A chunked column of texts as a dictionary, if they come again often enough for it to pay; else whole."""
     if name in _SINGLE or name in _SORTED:
-        return texts
-    short = texts.dictionary_encode()
-    return short if _FEW * len(short.dictionary) <= len(texts) else texts
+        return texts.combine_chunks()
+    short = texts.dictionary_encode().combine_chunks()
+    return short if _pays(short) else texts.combine_chunks()
+
+
+def _pays(short: Any) -> bool:
+    return _FEW * len(short.dictionary) <= len(short)
 
 
 def taken(values: Any, rows: Any) -> Any:
@@ -68,15 +75,49 @@ def taken(values: Any, rows: Any) -> Any:
     return pc.take(values, rows, boundscheck=False)
 
 
-def joined(tables: Iterable[Any]) -> Any:
-    """One table of the events of several, folded anew; the key of users is left out."""
+def chosen(values: Any, rows: NDArray[np.intp] | None) -> Any:
+    """These rows of a column (None: all)."""
     import pyarrow as pa
 
-    wanted = [one for one in schema() if one.name != "user_key"]
-    plain = [pa.table({one.name: table.column(one.name).cast(one.type) for one in wanted}) for table in tables]
-    whole = pa.concat_tables(plain).combine_chunks()
-    columns = {one.name: whole.column(one.name).combine_chunks() for one in wanted}
-    return pa.table({name: folded(one, name) if one.type == "string" else one for name, one in columns.items()})
+    return values if rows is None else taken(values, pa.array(rows))
+
+
+def joined(pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The columns of several pieces of a part without its keys, whole and folded anew; the pieces are used up."""
+    import pyarrow as pa
+
+    if len(pieces) == 1:
+        return pieces[0]
+    columns = {}
+    for one in schema():
+        if one.name != "user_key":
+            columns[one.name] = _whole([piece.pop(one.name) for piece in pieces], one)
+    pa.default_memory_pool().release_unused()
+    return columns
+
+
+def _whole(chunks: list[Any], one: Any) -> Any:
+    """A column of its chunks, folded where that pays; of what is large and mostly unfolded it is not tried."""
+    import pyarrow as pa
+
+    short = [pa.types.is_dictionary(chunk.type) for chunk in chunks]
+    if one.type == "string" and 2 * sum(compress(map(len, chunks), short)) > sum(map(len, chunks)):
+        told = [chunk if known else chunk.dictionary_encode() for chunk, known in zip(chunks, short, strict=True)]
+        whole = pa.chunked_array(told).combine_chunks()
+        return whole if _pays(whole) else whole.cast(one.type)
+    plain = pa.chunked_array([chunk.cast(one.type) for chunk in chunks], one.type)
+    small = plain.nbytes <= _GROUP_BYTES
+    return folded(plain, one.name) if one.type == "string" and small else plain.combine_chunks()
+
+
+def columns(batches: Iterable[Any]) -> dict[str, Any]:
+    """The columns of record batches, whole and folded."""
+    import pyarrow as pa
+
+    table = pa.Table.from_batches(batches)
+    texts = {one.name for one in schema() if one.type == "string"}
+    whole = ((name, table.column(name)) for name in table.column_names)
+    return {name: folded(column, name) if name in texts else column.combine_chunks() for name, column in whole}
 
 
 def write(path: Path, batches: Iterable[Any], *, covers: int) -> int:
@@ -138,7 +179,7 @@ def _shaped(table: Any, like: Any) -> Any:
         elif pa.types.is_dictionary(wanted):
             columns[one.name] = column.cast(one.type).dictionary_encode()
         elif like is None and one.type == pa.string():
-            columns[one.name] = folded(column.cast(one.type), one.name)
+            columns[one.name] = folded(pa.chunked_array([column.cast(one.type)]), one.name)
         else:
             columns[one.name] = column.cast(wanted)
     return pa.table(columns)

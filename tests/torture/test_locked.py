@@ -265,7 +265,7 @@ def test_a_large_day_is_sorted_in_little_memory_and_once_more_where_that_is_too_
 
 
 def test_a_compaction_leaves_what_came_in_meanwhile(store: layout.Store) -> None:
-    with once(part, "write", lambda: kit.ingest(store, event("late", DAY_1)), after=True):
+    with once(part, "in_memory", lambda: kit.ingest(store, event("late", DAY_1)), after=True):
         compact.run(store, before=DAY_2)
     assert kit.ids(store) == ["a", "b", "c", "late"]
 
