@@ -20,12 +20,8 @@ _BY_FUNCTION: dict[str, dict[str, str]] = {
         "`known = keys.Keys(tombstones.load(store))` before `if not days:`": "where there are no days nobody "
         "asks for a key",
     },
-    "compact/__init__.py _stage": {
-        "`durable.write_new(staged.file(f'{day.day}-ids'), ids.chunks…` before `made = part.write(staged, day, known, "
-        "covers=highest)`": _STAGED,
-    },
     "compact/part.py _odd": {
-        "`return found` before `for segment in some:`": "the staging folder goes with all that is in it",
+        "`return found` before `for segment in odd:`": "the staging folder goes with all that is in it",
     },
     "compact/part.py _by_engine": {
         "`if name is not None:` before `with contextlib.suppress(engine.OutOfMemory), engine.connec…`": "what is left of the "
