@@ -35,6 +35,8 @@ def kept(found: Attempts, lane_person: Ints, log: Log, *, start: Start = "last")
     if not len(found.person):
         return np.zeros(0, np.int64)
     person = lane_person[found.person]
+    if (person[1:] > person[:-1]).all():  # one attempt each
+        return np.arange(len(person))
     order = np.lexsort(tuple(reversed((person, *_preference(found, log, start)))))
     mine = person[order]
     first = np.ones(len(order), bool)

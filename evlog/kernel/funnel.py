@@ -54,11 +54,17 @@ def attempts(log: Log, rules: Rules) -> Attempts:
 
 def last_entries(log: Log, rules: Rules | None = None) -> Ints:
     """The rows of everyone's last event that an attempt may begin with, by person."""
-    entries = np.flatnonzero(entering(log, rules or Rules(1)))
-    who = log.person[entries]
-    last = np.ones(len(entries), bool)
-    last[:-1] = who[1:] != who[:-1]
-    return entries[last]
+
+    def last(slice_: slice) -> Ints:
+        part = taken(log, slice_)
+        entries = np.flatnonzero(entering(part, rules or Rules(1)))
+        who = part.person[entries]
+        is_last = np.ones(len(entries), bool)
+        is_last[:-1] = who[1:] != who[:-1]
+        rows: Ints = entries[is_last] + slice_.start
+        return rows
+
+    return np.concatenate(spread(last, slices(log.person)))
 
 
 def _found(log: Log, rules: Rules) -> Attempts:

@@ -27,9 +27,9 @@ _SAMPLE = 97  # every so many rows tell where users lie
 
 
 def sorted_rows(rows: Mapping[str, Ints], *, entrants: bool = False) -> Columns:
-    """The columns sorted by (owner, ts, seq); of entrants only, then, who have an event that fits step 1.
+    """The columns sorted by (owner, ts, seq).
 
-    Owners of entrants are numbered from 0.
+    Or of `entrants` only, who have an event that fits step 1: with their owners numbered from 0, and without `seq`.
     """
     finish: Callable[[Columns], Columns] = _of_entrants if entrants else dict
     runs = np.flatnonzero(rows["owner"][1:] < rows["owner"][:-1]) + 1
@@ -71,11 +71,11 @@ def _of_entrants(rows: Columns) -> Columns:
     first[1:] = owner[1:] != owner[:-1]
     begins = np.flatnonzero(first)
     if not len(begins):
-        return rows
+        return {name: column for name, column in rows.items() if name != "seq"}
     entered = (np.bitwise_or.reduceat(rows["fills"], begins) & 1) != 0
     lengths = np.diff(begins, append=len(owner))
     kept = np.repeat(entered, lengths)
-    found = {name: column[kept] for name, column in rows.items()}
+    found = {name: column[kept] for name, column in rows.items() if name != "seq"}
     return {**found, "owner": np.repeat(np.arange(int(entered.sum())), lengths[entered])}
 
 
