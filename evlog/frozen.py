@@ -81,14 +81,28 @@ def _told(default: Any) -> _Field:
 def _initial(made: type, said: Mapping[str, _Field]) -> Callable[..., None]:
     """The `__init__` of a class."""
     puts = tuple(made.__dict__[name].__set__ for name in said)  # a slot's own way of writing passes `__setattr__` by
+    rests = _rests(said)
 
     def __init__(self: Any, *values: Any, **named: Any) -> None:  # noqa: N807 - it is one
-        if named or len(values) != len(puts):
+        if named or len(values) not in rests:
             values = _arranged(type(self).__name__, said, values, named)
+        else:
+            values += rests[len(values)]
         for put, value in zip(puts, values, strict=True):
             put(self, value)
 
     return __init__
+
+
+def _rests(said: Mapping[str, _Field]) -> dict[int, tuple[Any, ...]]:
+    """What follows so many values where the rest are plain defaults: looked up, it need not be arranged."""
+    found, rest = {len(said): ()}, list[Any]()
+    for place, one in reversed(list(enumerate(said.values()))):
+        if one.default is _MISSING:
+            break
+        rest.insert(0, one.default)
+        found[place] = tuple(rest)
+    return found
 
 
 def _arranged(cls: str, said: Mapping[str, _Field], values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
