@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from evlog.errors import UsageError
-from evlog.query import answer, presence, rolled
+from evlog.query import answer, pieced, presence, rolled
 from evlog.query.result import Column
 from evlog.query.rolled import Counted, Series
 from evlog.query.standing import Standing
@@ -47,7 +47,7 @@ def report(
         return _counted(asked, mau_window, point=point)
 
     usual = mau_window == _MONTH and not point
-    found = rolled.series(question, _SERIES, counted) if usual else counted(question)
+    found = pieced.series(question, _SERIES, counted) if usual else counted(question)
     daily, weekly = rolled.overall(found, 2), rolled.overall(found, 3)
     return answer.result(
         question,

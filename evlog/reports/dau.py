@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evlog.query import answer, presence, rolled
+from evlog.query import answer, pieced, presence, rolled
 from evlog.query.result import Column
 from evlog.query.rolled import Counted, Series
 
@@ -19,7 +19,7 @@ _SERIES = Series(ROLLUP, "day", ("dau",), blank=(0,), totals=rolled.totals_of_us
 
 def report(question: Question) -> Result:
     """Users active on each day, days without any included."""
-    found = rolled.series(question, _SERIES, _counted)
+    found = pieced.series(question, _SERIES, _counted)
     counts = rolled.overall(found, 2)
     return answer.result(
         question,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
-from evlog.query import answer, apart, failures, presence, rolled, tabled
+from evlog.query import answer, apart, failures, pieced, presence, tabled
 from evlog.query.result import Column
 from evlog.query.rolled import Counted, Series
 from evlog.query.standing import Standing
@@ -240,7 +240,7 @@ def _told(question: Question, counted: Callable[[Question], Counted], *, per_day
         return _rated(tabled.table(question, _TABLE, counted))
     series = Series(ROLLUP[1:], "day", ("errors", "users", "events", "error_rate"), blank=(0, 0, 0, None),
                     totals=_day_totals, lost=_TOTALS)  # fmt: skip
-    return _rated(rolled.series(question, series, counted))
+    return _rated(pieced.series(question, series, counted))
 
 
 def _day_totals(question: Question) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from evlog.query import answer, presence, rolled, sessions
+from evlog.query import answer, pieced, presence, rolled, sessions
 from evlog.query.ranked import grouped
 from evlog.query.result import Column
 from evlog.query.rolled import Counted, Series
@@ -61,7 +61,7 @@ def report(
 
     weeks, totals = window.weeks, ("users", "sessions", "per_user_week")
     series = Series(ROLLUP, "week", ("users", "sessions", "per_user"), (0, 0, None), totals=_one_week, lost=totals)
-    told = rolled.series(question, series, counted) if rule == sessions.Rule() else counted(question)
+    told = pieced.series(question, series, counted) if rule == sessions.Rule() else counted(question)
     cut = [week for week in weeks if week < window.first or period_after(week, "week") - _DAY > window.last]
     return answer.result(
         question,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from evlog.query import acts, answer, first_seen, periods, presence, rolled
+from evlog.query import acts, answer, first_seen, periods, pieced, presence, rolled
 from evlog.query.ask import Reach
 from evlog.query.result import Column
 from evlog.query.rolled import Counted, Series
@@ -100,7 +100,7 @@ def report(
     def counted(asked: Question) -> Counted:
         return _counted(asked, period, first_of)
 
-    found = counted(question) if first_of else rolled.series(question, _series(period), counted)
+    found = counted(question) if first_of else pieced.series(question, _series(period), counted)
     begins = question.window.periods(period)
     past = first_seen.past_of(first_seen.unfiltered(question), _act(question, first_of))
     overall = found.rows if found.overall is None else found.overall

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from evlog.errors import UsageError
-from evlog.query import answer, presence, rolled
+from evlog.query import answer, pieced, presence, rolled
 from evlog.query.result import Column
 from evlog.query.rolled import Counted, Series
 from evlog.window import month_label
@@ -45,7 +45,7 @@ def _rolling(question: Question, length: int) -> Result:
         rows = presence.rolling(asked, length)
         return Counted([*rows], {"users": presence.users(asked)}, answer.base_read(asked), withheld)
 
-    found = rolled.series(question, _DAYS, counted) if length == LENGTH else counted(question)
+    found = pieced.series(question, _DAYS, counted) if length == LENGTH else counted(question)
     return answer.result(
         question,
         "mau",
@@ -64,7 +64,7 @@ def _rolling(question: Question, length: int) -> Result:
 
 def _months(question: Question) -> Result:
     window = question.window
-    found = rolled.series(question, _MONTHS, _counted_months)
+    found = pieced.series(question, _MONTHS, _counted_months)
     cut = [month_label(begin) for begin in window.months if begin < window.first or _last(begin) > window.last]
     return answer.result(
         question,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from evlog.kernel.quantile import quantile
-from evlog.query import answer, rolled, sessions
+from evlog.query import answer, pieced, rolled, sessions
 from evlog.query.ranked import grouped
 from evlog.query.result import Column
 from evlog.query.rolled import Counted, Series
@@ -115,7 +115,7 @@ def report(
 
     series = Series(ROLLUP, "day", _NAMES, _BLANK, totals=_one_day, lost=(*_NAMES, "open"), everything=True)
     usual = rule == sessions.Rule() and not nonzero
-    told = rolled.series(question, series, counted) if usual else counted(question)
+    told = pieced.series(question, series, counted) if usual else counted(question)
     quality = dict(told.beside or {})
     return answer.result(
         question,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from evlog.query import answer, presence, rolled
+from evlog.query import answer, pieced, presence, rolled
 from evlog.query.result import Column
 from evlog.query.rolled import Counted, Series
 from evlog.window import week_begin, week_label
@@ -29,7 +29,7 @@ def report(
 
 
 def _rolling(question: Question) -> Result:
-    found = rolled.series(question, _DAYS, _counted_days)
+    found = pieced.series(question, _DAYS, _counted_days)
     return answer.result(
         question,
         "wau",
@@ -57,7 +57,7 @@ def _counted_days(question: Question) -> Counted:
 
 def _weeks(question: Question) -> Result:
     window = question.window
-    found = rolled.series(question, _WEEKS, _counted_weeks)
+    found = pieced.series(question, _WEEKS, _counted_weeks)
     last = timedelta(days=LENGTH - 1)
     cut = [begin for begin in window.weeks if begin < window.first or begin + last > window.last]
     return answer.result(
