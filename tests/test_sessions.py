@@ -164,7 +164,8 @@ def test_slices_of_persons_tell_what_all_persons_at_once_tell(tmp_path_factory, 
     events, scope = question
     by, size = sliced
     grouped = replace(scope, by=by)
-    asked = {"sessions": ruled[0], "paths": {"unit": "session", "start": "a"}}
+    asked = {"sessions": ruled[0], "paths": {"unit": "session", "start": "a"}, "frequency": {}}
+    asked["depth"] = {"open": "tool_open", "interact": "tool_interact"}
     whole = answers(tmp_path_factory, events, grouped, cold, **asked)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sessions, "_SLICE", size)

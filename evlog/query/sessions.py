@@ -13,9 +13,9 @@ Where there are more events than memory should hold, `each` tells the same in sl
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evlog.kernel.rules import FOREVER
 from evlog.query import view
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from evlog.query.ask import Question
 
     Ints = NDArray[np.int64]
+
+T = TypeVar("T")
 
 USUAL = timedelta(minutes=30)
 _EPOCH = date(1970, 1, 1)
@@ -277,7 +279,14 @@ def read(
     return _grown(question, asked, reach, replace(_totals(question, asked), shared_ids=shared))
 
 
-def each(question: Question, rule: Rule, *, texts: Mapping[str, str] | None = None) -> Iterator[Visits]:
+def each(
+    question: Question,
+    rule: Rule,
+    *,
+    numbers: Mapping[str, str] | None = None,
+    texts: Mapping[str, str] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Iterator[Visits]:
     """What `read` tells of the window, in slices of persons: joined they are all of it, in no order of persons.
 
     No person is in two slices, and no number stands for two. How many events there are the first slice tells, and how
@@ -285,9 +294,9 @@ def each(question: Question, rule: Rule, *, texts: Mapping[str, str] | None = No
     """
     slices = _slices(question)
     if slices == 1:
-        yield read(question, rule, texts=texts)
+        yield read(question, rule, numbers=numbers, texts=texts, params=params)
         return
-    asked = _Asked(rule, {}, texts or {}, {})
+    asked = _Asked(rule, numbers or {}, texts or {}, params or {})
     reach = Reach(question.window.first, question.window.last)
     _keep_words(question, asked)
     totals, persons, hashes = _totals(question, asked), 0, []
@@ -301,6 +310,21 @@ def each(question: Question, rule: Rule, *, texts: Mapping[str, str] | None = No
         yield replace(found, person=found.person + persons)
         persons += int(found.person.max(initial=0))
         totals = _Totals(0, 0)
+
+
+def joined(pieces: list[T]) -> T:
+    """What was made of slices, a dataclass of columns each, as one of all their rows; the pieces are let go."""
+    import numpy as np
+
+    if len(pieces) == 1:
+        return pieces[0]
+    held: dict[str, Any] = {}
+    for name in (one.name for one in fields(pieces[0])):  # type: ignore[arg-type]
+        columns = [getattr(piece, name) for piece in pieces]
+        held[name] = None if columns[0] is None else np.concatenate(columns)
+    whole = type(pieces[0])(**held)
+    pieces.clear()
+    return whole
 
 
 def _slices(question: Question) -> int:

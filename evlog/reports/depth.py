@@ -66,25 +66,32 @@ def report(
     timeout: Annotated[str | None, "a longer gap ends a session that has no id; none: no gap does"] = "30m",
 ) -> Result:
     """Opens of each target, and the interactions with it in the sessions that open it."""
+    import numpy as np
+
     pairs = _pairs(question, open, interact)
     rule = sessions.Rule(sessions.timeout(timeout))
     texts = {"target": "coalesce(target_id, '(none)')", "kind": "coalesce(target_type, '')"}
-    visits = sessions.read(
+    pieces, acts, read = [], set[int](), (0, 0)
+    words = dict[str, tuple[str, ...]]()
+    for visits in sessions.each(
         question,
         rule,
         numbers={"act": _ACT},
         texts=texts if question.scope.by is None else {**texts, "grp": "grp"},
         params={"acts": [name for pair in pairs for name in pair]},
-    )
-    found = _found(question, visits)
+    ):
+        pieces.append(_found(question, visits))
+        acts |= set(np.unique(visits.columns["act"]).tolist())
+        words, read = visits.words, (read[0] + visits.events, read[1] + visits.userless)
+    found = sessions.joined(pieces)
     groups = grouped(
         question.scope,
         found.group,
-        visits.words.get("grp", ()),
+        words.get("grp", ()),
         person=found.person,
         events=found.opens + found.interactions,
     )
-    rows = [row for label, held in groups.groups for row in _rows(label, visits, found, held)]
+    rows = [row for label, held in groups.groups for row in _rows(label, words, found, held)]
     kept = answer.large_enough(question, rows, users=6)
     return answer.result(
         question,
@@ -97,9 +104,9 @@ def report(
         kinds={"per_open": "number", "median": "number"},
         definition={"pairs": [f"{one} -> {other}" for one, other in pairs]},
         by="value at the first opening",
-        read=(visits.events, visits.userless),
+        read=read,
         withheld=groups.withheld + len(rows) - len(kept),
-        notes=_unfitted(visits, pairs) if open else (),
+        notes=_unfitted(acts, pairs) if open else (),
     )
 
 
@@ -148,7 +155,7 @@ def _found(question: Question, visits: Visits) -> _Opened:
     )
 
 
-def _rows(label: str, visits: Visits, found: _Opened, held: Ints) -> Iterable[tuple[Any, ...]]:
+def _rows(label: str, words: dict[str, tuple[str, ...]], found: _Opened, held: Ints) -> Iterable[tuple[Any, ...]]:
     """A row for each target of one group, most opens first."""
     import numpy as np
 
@@ -156,7 +163,7 @@ def _rows(label: str, visits: Visits, found: _Opened, held: Ints) -> Iterable[tu
     names, number = np.unique(keys, axis=1, return_inverse=True)
     order = np.argsort(number.ravel(), kind="stable")
     cuts = np.cumsum(np.bincount(number.ravel(), minlength=names.shape[1]))[:-1]
-    targets, kinds = visits.words["target"], visits.words["kind"]
+    targets, kinds = words["target"], words["kind"]
     rows = [
         (label, targets[target], *_numbers(found, held[part]), kinds[kind] or None, pair)
         for (pair, kind, target), part in zip(names.T.tolist(), np.split(order, cuts), strict=bool(len(held)))
@@ -180,8 +187,7 @@ def _summary(found: _Opened) -> dict[str, Any]:
     return dict(zip(names, _numbers(found, np.arange(len(found.person))), strict=True))
 
 
-def _unfitted(visits: Visits, pairs: Sequence[tuple[str, str]]) -> list[str]:
+def _unfitted(seen: set[int], pairs: Sequence[tuple[str, str]]) -> list[str]:
     """A note where no event is of a type that was asked for: it may be misspelt."""
     names = [name for pair in pairs for name in pair]
-    seen = set(visits.columns["act"].tolist())
     return [f"no event is a {name}" for number, name in enumerate(names, 1) if number not in seen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evlog.query.ask import Question
-    from evlog.query.ranked import Grouped
     from evlog.query.result import Result
     from evlog.query.sessions import Rule, Visits
 
@@ -44,6 +44,18 @@ ROLLUP = (
 )
 _ACTIVE = "CASE WHEN active THEN 1 ELSE 0 END"
 _EPOCH, _DAY = date(1970, 1, 1), timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weeks:
+    """What a person did in a week of the window (and in a group); columns of equal length."""
+
+    person: Ints
+    week: Ints  # its number in the window
+    events: Ints
+    begun: Ints  # sessions
+    active: NDArray[np.bool_]
+    group: Ints | None
 
 
 def report(
@@ -87,12 +99,14 @@ def report(
 
 def _counted(question: Question, rule: Rule) -> Counted:
     texts = {} if question.scope.by is None else {"grp": "grp"}
-    visits = sessions.read(question, rule, numbers={"active": _ACTIVE}, texts=texts)
-    begins, weeks = _begins(visits), question.window.weeks
-    groups = _groups(question, visits)
-    rows = [row for label, held in groups.groups for row in _rows(label, visits, held, begins=begins, weeks=weeks)]
-    totals = _summary(question, visits, begins)
-    return Counted(rows, totals, (visits.events, visits.userless), groups.withheld)
+    pieces, words, read = [], dict[str, tuple[str, ...]](), (0, 0)
+    for visits in sessions.each(question, rule, numbers={"active": _ACTIVE}, texts=texts):
+        pieces.append(_found(question, visits))
+        words, read = visits.words, (read[0] + visits.events, read[1] + visits.userless)
+    found = sessions.joined(pieces)
+    groups = grouped(question.scope, found.group, words.get("grp", ()), person=found.person, events=found.events)
+    rows = [row for label, held in groups.groups for row in _rows(question, label, found, held)]
+    return Counted(rows, _summary(question, found), read, groups.withheld)
 
 
 def _one_week(question: Question) -> dict[str, Any] | None:
@@ -112,54 +126,57 @@ def _over(question: Question, week: date) -> bool:
     return question.window.over(period_after(week, "week") - _DAY)
 
 
-def _begins(visits: Visits) -> NDArray[np.bool_]:
-    """Whether each event is the first of its session."""
+def _found(question: Question, visits: Visits) -> _Weeks:
+    """What each person did in each week of the window; a session stands in the group of its first event."""
     import numpy as np
 
-    begins = np.zeros(len(visits.day), bool)
-    begins[visits.runs().first] = True
-    return begins
+    window = question.window
+    begins = np.zeros(len(visits.day), np.int64)
+    begins[visits.runs().first] = 1
+    held = np.flatnonzero(visits.within(window.first, window.last))
+    week = np.searchsorted([(week - _EPOCH).days for week in window.weeks], visits.day[held], side="right") - 1
+    keys = [week, visits.person[held]] + ([visits.columns["grp"][held]] if "grp" in visits.columns else [])
+    order = np.lexsort(keys)
+    fresh = np.zeros(len(order), bool)
+    fresh[:1] = True
+    for key in keys:
+        fresh[1:] |= np.diff(key[order]) != 0
+    first = np.flatnonzero(fresh)
+
+    def summed(column: Ints) -> Ints:
+        return np.add.reduceat(column[order], first, dtype=np.int64) if len(first) else np.empty(0, np.int64)
+
+    group = keys[2][order][first] if "grp" in visits.columns else None
+    return _Weeks(
+        person=keys[1][order][first],
+        week=week[order][first],
+        events=np.diff(np.append(first, len(order))),
+        begun=summed(begins[held]),
+        active=summed(visits.columns["active"][held]) > 0,
+        group=group,
+    )
 
 
-def _groups(question: Question, visits: Visits) -> Grouped:
-    """The events of the window, by group; a session stands in the group of its first event."""
-    import numpy as np
-
-    held = np.flatnonzero(visits.within(question.window.first, question.window.last))
-    group = visits.columns["grp"][held] if "grp" in visits.columns else None
-    found = grouped(question.scope, group, visits.words.get("grp", ()), person=visits.person[held])
-    return type(found)(tuple((label, held[rows]) for label, rows in found.groups), found.withheld)
-
-
-def _rows(
-    label: str, visits: Visits, held: Ints, *, begins: NDArray[np.bool_], weeks: tuple[date, ...]
-) -> Iterator[tuple[Any, ...]]:
-    """A row for each week, over these events."""
-    import numpy as np
-
-    place = np.searchsorted([(week - _EPOCH).days for week in weeks], visits.day[held], side="right") - 1
-    for number, week in enumerate(weeks):
-        here = held[place == number]
-        users, count = _users(visits, here), int(begins[here].sum())
+def _rows(question: Question, label: str, found: _Weeks, held: Ints) -> Iterator[tuple[Any, ...]]:
+    """A row for each week, of these persons and weeks."""
+    for number, week in enumerate(question.window.weeks):
+        here = held[found.week[held] == number]
+        users, count = _users(found, here), int(found.begun[here].sum())
         yield (label, week, users, count, count / users if users else None)
 
 
-def _users(visits: Visits, held: Ints) -> int:
-    """The persons whom these events make active."""
+def _users(found: _Weeks, held: Ints) -> int:
+    """The persons who were active there."""
     import numpy as np
 
-    return len(np.unique(visits.person[held[visits.columns["active"][held] == 1]]))
+    return len(np.unique(found.person[held[found.active[held]]]))
 
 
-def _summary(question: Question, visits: Visits, begins: NDArray[np.bool_]) -> dict[str, Any]:
+def _summary(question: Question, found: _Weeks) -> dict[str, Any]:
     """All users and sessions of the window, and the sessions per user and week."""
     import numpy as np
 
-    held = np.flatnonzero(visits.within(question.window.first, question.window.last))
-    weekly = [row[2] for row in _rows("", visits, held, begins=begins, weeks=question.window.weeks)]
-    count = int(begins[held].sum())
-    return {
-        "users": _users(visits, held),
-        "sessions": count,
-        "per_user_week": count / sum(weekly) if sum(weekly) else None,
-    }
+    held = np.arange(len(found.person))
+    weekly = sum(row[2] for row in _rows(question, "", found, held))
+    count = int(found.begun.sum())
+    return {"users": _users(found, held), "sessions": count, "per_user_week": count / weekly if weekly else None}

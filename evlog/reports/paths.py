@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from evlog.errors import UsageError
@@ -75,7 +75,7 @@ def report(
         paths = _paths(question, visits, unit)
         pieces.append(_steps(visits, paths, start=start, end=end, transitions=transitions))
         words, read = visits.words, (read[0] + visits.events, read[1] + visits.userless)
-    steps = _joined(pieces)
+    steps = sessions.joined(pieces)
     rows, withheld = _rows(question, words, steps)
     what = _WHAT[unit, transitions] + (f"; {rule.said}" if unit == "session" else "")
     first = 1 if transitions else 0
@@ -132,20 +132,6 @@ def _steps(visits: Visits, paths: Runs, *, start: str | None, end: str | None, t
 def _number(visits: Visits, name: str) -> int:
     words = visits.words["type"]
     return words.index(name) if name in words else -1
-
-
-def _joined(pieces: list[_Steps]) -> _Steps:
-    """The steps of all slices; the pieces are let go."""
-    import numpy as np
-
-    if len(pieces) == 1:
-        return pieces[0]
-    held: dict[str, Any] = {}
-    for name in (one.name for one in fields(_Steps)):
-        columns = [getattr(piece, name) for piece in pieces]
-        held[name] = None if columns[0] is None else np.concatenate(columns)
-    pieces.clear()
-    return _Steps(**held)
 
 
 def _rows(question: Question, words: Words, steps: _Steps) -> tuple[list[tuple[Any, ...]], int]:

@@ -152,23 +152,20 @@ def _counted(question: Question, rule: Rule, *, nonzero: bool) -> Counted:
         read = (read[0] + visits.events, read[1] + visits.userless)
         quality.update(_quality(visits, rule))
         words = visits.words
-    found = _joined(pieces)
+    found = _by_day(sessions.joined(pieces))
     groups = grouped(question.scope, found.group, words.get("grp", ()), person=found.person, events=found.events)
     rows = list(_rows(question, found, groups))
     return Counted(rows, _summary(found), read, groups.withheld, beside=dict(quality))
 
 
-def _joined(pieces: list[_Sessions]) -> _Sessions:
-    """The sessions of all slices, the earliest day first."""
+def _by_day(found: _Sessions) -> _Sessions:
+    """The same sessions, the earliest day first."""
     import numpy as np
 
-    if len(pieces) == 1:
-        return pieces[0]
-    order = np.argsort(np.concatenate([piece.day for piece in pieces]), kind="stable")
-    held: dict[str, Any] = {}
-    for name in (one.name for one in fields(_Sessions)):
-        columns = [getattr(piece, name) for piece in pieces]
-        held[name] = None if columns[0] is None else np.concatenate(columns)[order]
+    order, held = np.argsort(found.day, kind="stable"), dict[str, Any]()
+    for name in (one.name for one in fields(found)):
+        column = getattr(found, name)
+        held[name] = None if column is None else column[order]
     return _Sessions(**held)
 
 
@@ -189,12 +186,11 @@ def _summed(told: Counted) -> dict[str, Any]:
 
 
 def _found(question: Question, visits: Visits, rule: Rule, *, nonzero: bool) -> _Sessions:
-    """The sessions that began in the window, the earliest day first."""
+    """The sessions that began in the window."""
     import numpy as np
 
     runs = visits.runs()
     kept = np.flatnonzero(visits.within(question.window.first, question.window.last, day=visits.day[runs.first]))
-    kept = kept[np.argsort(visits.day[runs.first[kept]], kind="stable")]
     first, last = runs.first[kept], runs.last[kept]
     length = visits.ts[last] - visits.ts[first]
     age = (question.window.as_of - _EPOCH) // _TICK - visits.ts[last]
