@@ -92,9 +92,9 @@ def _entries(batch: Any, names: Sequence[str], known: Tombstones) -> list[NDArra
     what, ids = np.asarray(batch["what"].to_pylist(), object), batch["id"].to_pylist()
     active, anonymous = (batch[name].to_numpy(zero_copy_only=False) for name in ("active", "anonymous"))
     kinds, moments = np.where(anonymous, firsts.ANONYMOUS, firsts.USER), batch["ts"].to_numpy()
+    hashes = np.frombuffer(bytes.fromhex("".join(map(known.subject, ids))), "V16")
     made = []
     for number, name in enumerate(names):
-        chosen = np.flatnonzero(active if name == firsts.ANY else what == name)
-        hashes = bytes.fromhex("".join([known.subject(ids[row]) for row in chosen.tolist()]))
-        made.append(firsts.entries(number, kinds[chosen], hashes, moments[chosen]))
+        chosen = active if name == firsts.ANY else what == name
+        made.append(firsts.entries(number, kinds[chosen], hashes[chosen].tobytes(), moments[chosen]))
     return made

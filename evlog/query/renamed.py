@@ -77,7 +77,7 @@ def news(question: Question) -> News:
     known, until = question.rollups.linked, question.window.until
     if known.until is None or known.batch > question.snapshot.batch:
         return News(anywhere=True)
-    if known.ids != 0 and known.purged_before != question.rollups.purged_before:
+    if known.ids != 0 and known.purged_before != question.rollups.purged.before:
         return News(anywhere=True)
     start = (known.batch + 1) << SEQ_BITS
     touched = question.rollups.changes.touched.values()

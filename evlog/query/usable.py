@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evlog.query.renamed import News
     from evlog.query.standing import Standing
     from evlog.store.linked import Head
+    from evlog.store.purged import Purged
     from evlog.store.rollups import Section
     from evlog.window import Unit
 
@@ -72,12 +73,12 @@ class Rollups:
 
     def gone(self, first: date) -> bool:
         """Whether the partition was purged, as all before it: what came back of it changes no number."""
-        return self.purged_before is not None and first < self.purged_before
+        return self.purged.any(first)
 
     @cached_property
-    def purged_before(self) -> date | None:
-        """The day before which all were purged; None where none was."""
-        return purged.load(self.question.store).before
+    def purged(self) -> Purged:
+        """Which partitions were purged."""
+        return purged.load(self.question.store)
 
     def periods(self, unit: Unit, begins: Iterable[date]) -> tuple[Period, ...]:
         """The periods that begin on these days."""

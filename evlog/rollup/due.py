@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from evlog.query.scope import Scope
     from evlog.query.standing import Standing
-    from evlog.rollup.periods import Purged
     from evlog.rollup.rejects import Refused
+    from evlog.store.purged import Purged
     from evlog.store.rollups import Grain, Period, Touch
 
 _HEAD = b'\n{"question":'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -15,23 +14,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evlog.query.standing import Standing
+    from evlog.store.purged import Purged
     from evlog.store.rollups import Grain
     from evlog.window import Unit, Window
 
 State = Literal["provisional", "final", "frozen"]
 _DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """Which partitions are purged: those before a day. What an archive brought back of them changes no number."""
-
-    before: date | None = None
-    restored: frozenset[str] = frozenset()  # ISO dates: their events came with the day, not late
-
-    def any(self, first: date) -> bool:
-        """Whether any of the partitions from the first on is purged."""
-        return self.before is not None and first < self.before
 
 
 def covering(grain: Grain, first: date, last: date, window: Window) -> Iterator[Period]:

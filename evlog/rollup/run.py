@@ -16,9 +16,9 @@ from evlog.rollup import who
 from evlog.rollup.asked import GRAINS, Change, Done, Due
 from evlog.rollup.changed import changed, later
 from evlog.rollup.due import Now
-from evlog.rollup.periods import Purged, covering, runs, state
+from evlog.rollup.periods import covering, runs, state
 from evlog.rollup.questions import standing
-from evlog.store import journal, linked, locks, rollups, tombstones
+from evlog.store import journal, linked, locks, purged, rollups
 from evlog.store.linked import LINKED
 from evlog.store.rollups import TOUCHED, Section
 from evlog.window import local_date
@@ -73,8 +73,7 @@ class Run:
     def __post_init__(self) -> None:
         store = self.counter.store
         changes, files = rollups.changes(store, self.counter.seen), rollups.files(store)
-        stones = tombstones.load(store)
-        purged = Purged(stones.purged_before, stones.restored)
+        gone = purged.load(store)
         self.who = who.looked(self.counter, changes, any_made=bool(files))
         self.now = Now(
             self.asked.scope,
@@ -82,8 +81,8 @@ class Run:
             files,
             self.who.marked(changes),
             self.counter.refused,
-            purged,
-            None if self.span.leaving is None else Purged(self.span.leaving, purged.restored),
+            gone,
+            None if self.span.leaving is None else purged.Purged(self.span.leaving, gone.restored),
         )
 
     def due(self) -> tuple[Due, ...]:

@@ -25,6 +25,10 @@ class Purged:
     before: date | None = None
     restored: frozenset[str] = frozenset()
 
+    def any(self, first: date) -> bool:
+        """Whether any of the partitions from the first on is purged; what is restored of them changes no number."""
+        return self.before is not None and first < self.before
+
 
 def load(store: Store) -> Purged:
     """The purged days as they stand now."""
