@@ -360,6 +360,8 @@ def _told() -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise OutOfMemory("the question needs more memory than it may use") from error
     except duckdb.Error as error:
+        if _IN_FUNCTION in str(error):
+            raise KeyboardInterrupt from error
         raise EngineError(_first_line(error)) from error
     except RuntimeError as error:
         if str(error) == "Query interrupted":  # what Ctrl-C becomes where it meets the engine

@@ -12,7 +12,7 @@ from questions import ONE_THREAD, questions, scoped
 from test_funnel_kernel import LOGS, chains
 from torture import much
 
-from evlog import reports
+from evlog import engine, reports
 from evlog.kernel import slices
 from evlog.person import link
 from evlog.query import keyed
@@ -98,6 +98,15 @@ def test_where_two_users_share_a_key_they_stay_two(tmp_path, monkeypatch):
     assert users() == 1  # what the mark is for
     keys.mark(store)
     assert users() == 3
+
+
+def test_an_interrupt_in_the_midst_of_a_function_is_one():
+    def interrupted(_user):
+        raise KeyboardInterrupt
+
+    with engine.connect(ONE_THREAD) as opened, pytest.raises(KeyboardInterrupt):
+        opened.define("user_key", interrupted)
+        opened.rows("SELECT user_key('u1')")
 
 
 @given(log=LOGS, rows=st.integers(1, 5), ties=st.sampled_from(["step", "strict", "seq"]))
