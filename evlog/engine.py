@@ -20,6 +20,7 @@ _BLANK = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
 _EXPLAIN = rf"{_BLANK}*EXPLAIN{_BLANK}+(?:ANALYZE{_BLANK}+)?(?:\([^()]*\){_BLANK}*)?"  # compiled when it is needed
 _EXPLAIN_BARE = rf"{_BLANK}*EXPLAIN{_BLANK}*"
 _MOST = 20_000_000  # values that an answer may hold: each is some 60 to 100 bytes
+_IN_FUNCTION = "while executing the UDF: KeyboardInterrupt"  # what Ctrl-C becomes where it meets one of `define`
 _BEFORE = {b"AS", b"MATERIALIZED"}  # the parenthesis of a WITH
 _WITHS = 5  # that may stand in one another
 _READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE", "STATEMENT_NODE"}
