@@ -244,6 +244,21 @@ def test_equal_events_without_an_id_keep_their_order_whoever_takes_them():
     assert [origin for *_, origin in parsed.anonymous] == sorted(origin for *_, origin in parsed.anonymous)
 
 
+@pytest.mark.parametrize("way", ["open", "planned", "with tombstones"])
+def test_a_log_without_ids_is_soon_read_as_one_with_ids_is(way, monkeypatch):
+    rules, gone = WAYS[way]
+    parser = Parser(rules, moment(rules, gone))
+    raws = [
+        line(event_id=None, event_type="order", properties={"amount": n}, ts=f"2026-03-0{n}T10:00:00Z")
+        for n in (1, 1, 2, 1)
+    ]
+    block = Block.of(b"\n".join([*raws, line(event_id=None, event_type="view", user_id="bob")]) + b"\n")
+    plain = Block.of(b"\n".join(raws) + b"\n")
+    assert said(parser.parse(block)) == said(PARSERS[way][1].parse(block))
+    monkeypatch.setattr(parser._lane._wide, "take", lambda *_: pytest.fail("it was told line by line"))
+    assert said(parser.parse(plain)) == said(PARSERS[way][1].parse(plain))
+
+
 PLAIN = line(event_id="a", category="c")
 ODD = [
     b'{"event_type":"\xff"}', b'{"event_type":"view\xff","event_id":"a","ts":"2026-03-01T10:00:00Z"}',

@@ -8,6 +8,7 @@ fields it learns from what comes there.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +17,11 @@ from evlog.event import fields
 from evlog.event.consent import UPDATE
 from evlog.event.record import IDS, encode_lines
 from evlog.ingest.check import PLACEHOLDERS
-from evlog.ingest.keeping import in_time, is_plain, keep, tell
+from evlog.ingest.keeping import in_time, is_plain, keep, tell, wait
 from evlog.ingest.ledger import quiet
 from evlog.ingest.reading import reading
 from evlog.ingest.rules import MAX_LINE
+from evlog.ingest.shapes import NAMELESS
 from evlog.ingest.stamps import read_all
 from evlog.ingest.wide import Wide
 
@@ -69,7 +71,7 @@ class Lane:
         begins = [start, *(ends[:-1] + (start + 1)).tolist()]
         rest = self._wide.take(chunk, begins, out)
         for keys in self._wide.seen():
-            if (names := fields.naming(keys)) is not None and "event_id" in names:
+            if (names := fields.naming(keys)) is not None:
                 self._learn(names)
         return chunk, len(ends), rest
 
@@ -89,20 +91,29 @@ class Lane:
         if found is None or len(found[0]) != len(ends):
             return False
         events, given = found
+        ids = [event.event_id for event in events]
         if not (self._is_named(events, chunk) and self._harmless(events)):
             return False
         stamps = read_all([event.ts for event in events], self._judge.rules.assume)
         if stamps is None or not in_time(self._judge.moment, stamps.texts, stamps.days):
             return False
         places = begins + start
-        for event, ts, here in zip(events, stamps.texts, places.tolist(), strict=True):
-            event.ts = ts
-            event.seq = here
+        nameless = ids[0] is None  # so are all, as the reading has it
+        if nameless:
+            for event, ts in zip(events, stamps.texts, strict=True):
+                event.ts, event.event_id = ts, ""
+        else:
+            for event, ts, here in zip(events, stamps.texts, places.tolist(), strict=True):
+                event.ts = ts
+                event.seq = here
         lines = encode_lines(events)
-        colons = np.count_nonzero(letters == _COLON) + given + stamps.colons + len(events)
+        colons = np.count_nonzero(letters == _COLON) + given + stamps.colons + len(events)  # a seq, or an empty id
         if colons != np.count_nonzero(np.frombuffer(lines, np.uint8) == _COLON):
             return False  # a decoder drops the first of two equal keys, and its colon with it
-        keep(events, places, out, lines=lines, day=next(iter(stamps.days)) if len(stamps.days) == 1 else None)
+        if nameless:
+            wait(stamps.texts, BytesIO(lines), places, out)
+        else:
+            keep(ids, stamps, lines, places, out)
         tell(stamps, out)
         return True
 
@@ -116,9 +127,10 @@ class Lane:
 
     def _learn(self, names: dict[str, str]) -> None:
         """Learn the names that fields have in a line which came to the wide lane, for the lines to come."""
-        if not (self._readings and self._readings_left):
-            return
         rules = self._judge.rules
+        names = {"event_id": NAMELESS, **names}
+        if not (self._readings and self._readings_left) or (rules.plan.id == "required" and NAMELESS in names.values()):
+            return
         for place, known in enumerate(self._readings):
             if all(known.names.get(field, name) == name for field, name in names.items()):
                 if names.items() <= known.names.items():

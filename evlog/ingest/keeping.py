@@ -6,12 +6,11 @@ import re
 from io import BytesIO
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xxhash import xxh3_64_digest, xxh3_128_digest
 
 from evlog.event import times
-from evlog.event.record import encode_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -52,31 +51,33 @@ def tell(stamps: Stamps, out: Parsed) -> None:
     out.tally.epoch += stamps.epoch
 
 
-def keep(events: list[Any], places: Places, out: Parsed, *, lines: bytes | None = None, day: str | None = None) -> None:
-    """Keep events, each on its day; `places`: where the lines they came from begin, as their `seq` says.
-
-    `lines`: what they are as lines, and `day`: the day of all, where that is known.
-    """
-    lines = encode_lines(events) if lines is None else lines
-    if day is not None:
-        _keep_day(day, events, lines, places, out)
+def keep(ids: list[str], stamps: Stamps, lines: bytes, places: Places, out: Parsed) -> None:
+    """Keep events, each on its day: their ids, times and lines; `places`: where those begin, as their `seq` says."""
+    if len(stamps.days) == 1:
+        _keep_day(stamps.texts[0][:10], ids, lines, places, out)
         return
     rows: dict[str, list[int]] = {}
-    for row, event in enumerate(events):
-        rows.setdefault(event.ts[:10], []).append(row)
+    for row, ts in enumerate(stamps.texts):
+        rows.setdefault(ts[:10], []).append(row)
     told = BytesIO(lines).readlines()
     for name, mine in rows.items():
-        _keep_day(name, [events[row] for row in mine], b"".join([told[row] for row in mine]), places[mine], out)
+        _keep_day(name, [ids[row] for row in mine], b"".join([told[row] for row in mine]), places[mine], out)
 
 
-def _keep_day(name: str, events: list[Any], lines: bytes, places: Places, out: Parsed) -> None:
+def wait(texts: Iterable[str], lines: Iterable[bytes], places: Places, out: Parsed) -> None:
+    """Let events without an id wait for one: their times, their lines without a `seq`, and where those begin."""
+    for ts, line, place in zip(texts, lines, places.tolist(), strict=True):
+        out.anonymous.append((ts[:10], place, line[:-1], place))
+
+
+def _keep_day(name: str, ids: list[str], lines: bytes, places: Places, out: Parsed) -> None:
     """Keep events of one day: their lines, and the entries of their ids. The content ends where the seq begins."""
     cuts = [-len(f',"seq":{here}}}\n') for here in (places[0], places[-1])]
     told = BytesIO(lines).readlines()  # a quarter of what `split` takes
     contents: Iterable[bytes] = map(itemgetter(slice(cuts[0])), told)
     if cuts[0] != cuts[1]:
         contents = (line[: line.rindex(b',"seq":')] for line in told)
-    names = map(xxh3_128_digest, [event.event_id.encode() for event in events])
+    names = map(xxh3_128_digest, [one.encode() for one in ids])
     hashes = map(xxh3_64_digest, contents)
     day = out.day(name)
     day.lines += lines

@@ -33,6 +33,9 @@ Keys = frozenset[str]
 _OPTIONAL = ("category", "user_id", "anonymous_id", "session_id", "target_type", "target_id", "feature", "source")
 _OPTIONS: dict[str, Any] = {"forbid_unknown_fields": True, "omit_defaults": True, "gc": False, "kw_only": True}
 _NONE = Literal["@"]  # no line of the lane has one
+NAMELESS = "@event_id"
+"""The name of the id in events that have none."""
+
 _NEVER = {"seq": "@seq"}  # under other names than ours a `seq` is a property; no line of the lane has an @
 
 
@@ -93,7 +96,9 @@ class _Kind:
 
     def struct(self, names: Mapping[str, str]) -> Any:
         """The struct of its events, under these names."""
-        fields = [("event_id", Text), ("ts", str | int | float), *(self._member(field, Text) for field in _OPTIONAL)]
+        named = names.get("event_id") != NAMELESS
+        fields = [("event_id", Text) if named else self._member("event_id", Text), ("ts", str | int | float)]
+        fields += [self._member(field, Text) for field in _OPTIONAL]
         fields += [self._member("properties", self.properties), self._member("context", self.context)]
         fields += [("seq", int | None, None)]
         if self.planned:

@@ -17,12 +17,12 @@ import msgspec
 import numpy as np
 
 from evlog.event import consent, decode, fields
-from evlog.event.record import IDS, TEXTS, Line, encode
+from evlog.event.record import IDS, TEXTS, Line, encode, encode_lines
 from evlog.event.reject import Rejected
 from evlog.ingest.check import PLACEHOLDERS
 from evlog.ingest.keeping import in_time, is_plain, keep, tell
 from evlog.ingest.rules import MAX_LINE
-from evlog.ingest.stamps import read_all
+from evlog.ingest.stamps import Stamps, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     _Vet = Callable[[dict[str, Any], bytes], int]
 
 _LONGEST_ID = 256
+_DAY = len("2026-01-31")
 _ENVELOPE = "events"
 _COLUMNS = (
     "event_type", "ts", "event_id", "user_id", "anonymous_id", "session_id", "target_id", "category", "target_type",
@@ -136,7 +137,10 @@ class Wide:
             else:
                 out.anonymous.append((ts[:10], place, encode(row), place))
         if named:
-            keep(named, np.array([row.seq for row in named], np.int64), out)
+            texts = [row.ts for row in named]
+            places = np.array([row.seq for row in named], np.int64)
+            told = Stamps(texts, frozenset(ts[:_DAY] for ts in texts))
+            keep([row.event_id for row in named], told, encode_lines(named), places, out)
         tell(stamps, out)
         return []
 
