@@ -71,9 +71,12 @@ class Limits:
     threads: int | None = None
     memory: str = "2GB"
     spill: Path | None = None
+    footers: bool = False  # whether those of Parquet files are kept from one statement to the next: 22 KB each
 
 
 USUAL = Limits()
+ASKED = Limits(footers=True)
+"""Of a report: it reads each footer several times, and may use the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,8 @@ def _connected(limits: Limits) -> Any:
         config["threads"] = limits.threads
     connection = duckdb.connect(":memory:", config=config)
     connection.execute("SET TimeZone = 'UTC'")  # not in the config: the setting belongs to ICU, loaded by then
-    connection.execute("SET parquet_metadata_cache = true")  # a question reads each footer several times
+    if limits.footers:
+        connection.execute("SET parquet_metadata_cache = true")
     connection.execute("SET enable_progress_bar = false")  # not in the config: DuckDB turns it on where it believes
     # that a person is typing (a main program without a file), and draws it on stdout, in the midst of the answer
     return connection

@@ -8,7 +8,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
 from evlog import reports
-from evlog.engine import USUAL
+from evlog.engine import ASKED
 from evlog.query import overview as asked
 from evlog.query.ask import Reach, ask
 from evlog.query.result import Column, Result
@@ -60,7 +60,7 @@ def overview(
     *,
     since: datetime,
     funnel: tuple[str, Funnel] | None = None,
-    limits: Limits = USUAL,
+    limits: Limits = ASKED,
 ) -> Overview:
     """The dashboard of one snapshot; `since` is when somebody looked last, `funnel` one that the plan names."""
     gathered: Any = partial(_gathered, since=since, funnel=funnel)

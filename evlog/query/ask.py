@@ -17,7 +17,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from evlog.engine import USUAL, connect
+from evlog.engine import ASKED, connect
 from evlog.frozen import dataclass, replace
 from evlog.query import span, view
 from evlog.query.gathered import gathered
@@ -102,7 +102,7 @@ def ask(
     report: Callable[..., Result],
     /,
     *,
-    limits: Limits = USUAL,
+    limits: Limits = ASKED,
     rollups: bool = True,
     **options: Any,
 ) -> Result:
