@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ OBJECTS = ("properties", "context")
 _NEEDED = ("event_type", "event_id", "ts")
 _BLOCK = 1 << 20  # bytes looked at together: arrays of this size stay in the cache
 _RUN = 16 << 20  # bytes whose fields are told together
-_PAD = 64  # bytes and marks behind the last one, so that looking ahead needs no care
+_PAD, _MORE = 64, 16  # bytes and marks behind the last one, so that looking ahead needs no care
 _QUOTE, _NEWLINE, _BRACE, _CLOSING, _COMMA, _BACKSLASH, _U, _E = b'"\n{},\\ue'
 _FIRST, _CONTEXT = b'{"event_type":"', b',"context":'
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -175,20 +176,19 @@ def _looked_at(raw: bytearray, size: int, segment: Segment, first: int) -> _Bloc
     if odd.any():  # what is odd is not told; its places must not go back before those of other lines
         for span in spans.values():
             span.start, span.stop = np.where(odd, look.starts, span.start), np.where(odd, look.starts, span.stop)
-    texts = {name: _text(raw, span) for name, span in spans.items()}
+    evens = np.arange(0, 2 * len(odd), 2)
+    texts = {name: _text(raw, span, evens) for name, span in spans.items()}
     return _Block(segment, look.starts + first, look.ends + (first + 1), odd, texts)
 
 
-def _text(raw: bytearray, span: _Span) -> Any:
+def _text(raw: bytearray, span: _Span, evens: Places) -> Any:
     """What stands there, as an Arrow array of strings: copied while the bytes are in the cache."""
     import pyarrow as pa
 
-    count = len(span.there)
-    borders = np.empty(2 * count, np.int32)
+    borders = np.empty(2 * len(evens), np.int32)
     borders[0::2], borders[1::2] = span.start, span.stop
-    pieces = pa.StringArray.from_buffers(2 * count - 1, pa.py_buffer(borders), pa.py_buffer(raw))
-    wanted = np.arange(0, 2 * count, 2)
-    return parts.taken(pieces, pa.array(wanted) if span.there.all() else pa.array(wanted, mask=~span.there))
+    pieces = pa.StringArray.from_buffers(len(borders) - 1, pa.py_buffer(borders), pa.py_buffer(raw))
+    return parts.taken(pieces, pa.array(evens) if span.there.all() else pa.array(evens, mask=~span.there))
 
 
 class _Look:
@@ -198,23 +198,29 @@ class _Look:
         self.raw, self.size = raw, size
         self.bytes: Bytes = np.frombuffer(raw, np.uint8, size + _PAD)
         signs, following = self.bytes[: self.size], self.bytes[1 : self.size + 1]
-        marks = np.flatnonzero(((signs == _COMMA) & (following == _QUOTE)) | (signs == _NEWLINE))
+        self.words = np.ndarray(size + _PAD - 8, np.uint64, raw, 0, (1,))  # eight bytes from each place on
+        found = np.ones(size + _MORE, bool)
+        told = np.equal(signs, _COMMA, out=found[:size])
+        told &= following == _QUOTE
+        told |= signs == _NEWLINE
+        self.marks = np.flatnonzero(found)
+        marks = self.marks[:-_MORE]
         self.last = np.flatnonzero(self.bytes[marks] == _NEWLINE)
         self.ends = marks[self.last]
         self.starts = np.concatenate(([0], self.ends[:-1] + 1))
         self.at = np.concatenate(([0], self.last[:-1] + 1))
-        self.closing = np.flatnonzero(self.bytes[marks - 1] == _CLOSING)  # marks behind an object
-        self.closed = np.diff(np.searchsorted(self.closing, self.at), append=len(self.closing))
-        self.first_closing = np.append(self.closing, 0)[np.searchsorted(self.closing, self.at)]
-        self.marks = np.concatenate((marks, np.full(_PAD, self.size)))
-        self.mark = self.marks[self.at]
+        self.mark = marks[self.at]
+        behind = self.bytes[marks - 1] == _CLOSING  # marks behind an object: each line has one at its end, at least
+        count = np.cumsum(behind, dtype=np.int32)
+        before = count[self.at] - behind[self.at]
+        self.closed = count[self.last] - before
+        self.first_closing = np.append(np.flatnonzero(behind), 0)[before]
         self.odd: Mask = np.zeros(len(self.ends), bool)
 
     def head(self) -> dict[str, _Span]:
         """Where the texts stand; the cursor stands behind them then."""
         begin = self.starts + len(_FIRST)
-        for place, sign in enumerate(_FIRST):
-            self.odd |= self.bytes[self.starts + place] != sign
+        self.odd |= ~self._says(self.starts, _FIRST)
         self.odd |= self.bytes[self.mark - 1] != _QUOTE
         spans = {TEXTS[0]: _Span(begin, self.mark - 1, np.ones(len(begin), bool))}
         self.letter = self.bytes[self.mark + 2]
@@ -253,19 +259,23 @@ class _Look:
         there = self.bytes[self.ends - 2] == _QUOTE
         mark = self.marks[self.last - 1]
         self.comma = np.where(there, self.marks[self.last - 2], mark)
-        self._must_be(self.comma, ',"seq":')
+        self.odd |= ~self._says(self.comma, b',"seq":')
         told = {"seq": _Span(self.comma + len(',"seq":'), np.where(there, mark, self.ends - 1), ~np.zeros_like(there))}
         if there.any():
-            before = ',"received_at":"'
-            self._must_be(np.where(there, mark, -_PAD), before)
+            before = b',"received_at":"'
+            self.odd |= there & ~self._says(mark, before)
             start, stop = np.where(there, mark + len(before), self.starts), np.where(there, self.ends - 2, self.starts)
             told["received_at"] = _Span(start, stop, there)
         return told
 
-    def _must_be(self, places: Places, text: str) -> None:
-        """What stands at a place that is not negative makes the line odd if it is not this."""
-        for step, sign in enumerate(text.encode()):
-            self.odd |= (self.bytes[places + step] != sign) & (places >= 0)
+    def _says(self, places: Places, text: bytes) -> Mask:
+        """At which of these places this text stands: eight bytes are looked at together, some of them twice."""
+        found = np.ones(len(places), bool)
+        wanted = int.from_bytes(b"\xff" * min(8, len(text)), sys.byteorder)
+        for step in {*range(0, len(text) - 7, 8), max(0, len(text) - 8)}:
+            word = int.from_bytes(text[step : step + 8].ljust(8, b"\0"), sys.byteorder)
+            found &= self.words[places + step] & np.uint64(wanted) == np.uint64(word)
+        return found
 
     def objects(self) -> dict[str, _Span]:
         """Where `properties` and `context` stand.
@@ -279,8 +289,7 @@ class _Look:
         self.odd |= (one | two) & (self.bytes[begin] != _BRACE)
         second = self.marks[self.first_closing]
         both = one & (self.closed == 3) & (self.bytes[self.comma - 2] != _CLOSING)  # noqa: PLR2004 - and two at the end
-        for step, sign in enumerate(_CONTEXT):
-            both &= self.bytes[second + step] == sign
+        both &= self._says(second, _CONTEXT)
         stop = np.where(both, second, self.comma)
         start = np.where(two, begin, np.where(both, second + len(_CONTEXT), self.starts))
         there = two | both
