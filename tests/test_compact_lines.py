@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from unittest import mock
 
 import orjson
+import pyarrow as pa
 import pytest
 import storekit as kit
 from hypothesis import HealthCheck, example, given, settings
@@ -170,6 +172,25 @@ def test_what_is_common_is_not_odd(store: layout.Store, more: dict[str, Any]) ->
     assert kit.rows(store) == rows
 
 
+TOLD = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBER, st.text('e3"\\,}]:x+-', max_size=9)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["a", "3e", "e5"]), inner)),
+)
+
+
+@settings(deadline=None)
+@given(
+    told=st.lists(st.dictionaries(st.sampled_from(["a", "3e5,"]), TOLD), min_size=1),
+    together=st.sampled_from([1, 2, 99]),
+)
+def test_exponents_are_found_wherever_they_stand(told: list[Any], together: int) -> None:
+    """And taken for none in a text."""
+    texts = [orjson.dumps(one).decode() for one in told]
+    wanted = [bool(re.search(r"\d[eE]", re.sub(r'"(?:[^"\\]|\\.)*"', "", text))) for text in texts]
+    with mock.patch.object(lines, "_TEXTS", together):
+        assert lines.spelled_otherwise(pa.array([None, *texts])[1:]).tolist() == wanted
+
+
 def test_columns_say_how_they_are_spelled(store: layout.Store) -> None:
     """Few values make a dictionary; ids of events have their lengths apart; numbers in order are differences."""
     import pyarrow.parquet as pq
@@ -198,8 +219,9 @@ def test_many_days_are_made_side_by_side_and_committed_in_order(
 
 
 @pytest.mark.parametrize("worth", [0, 1 << 30])
-def test_a_large_day_among_others_is_left_to_the_engine(
-    store: layout.Store, monkeypatch: pytest.MonkeyPatch, worth: int
+@pytest.mark.parametrize("alone", [1, 1000])
+def test_a_large_day_among_others_is_made_alone_or_left_to_the_engine(
+    store: layout.Store, monkeypatch: pytest.MonkeyPatch, worth: int, alone: int
 ) -> None:
     """Those that come after it are made anew: whoever made them ahead is ended, so that there is memory for it."""
     days = [DAY_1 - timedelta(days=n) for n in range(9, 0, -1)]
@@ -214,9 +236,10 @@ def test_a_large_day_among_others_is_left_to_the_engine(
 
     monkeypatch.setattr(compact, "_WORTH", worth)
     monkeypatch.setattr(part, "_FITS", 2000)
+    monkeypatch.setattr(part, "_ALONE", alone)
     monkeypatch.setattr(part, "by_engine", noted)
     assert [one.day for one in compact.run(store, before=DAY_2)] == days
-    assert sorted_by_engine == [*large]
+    assert sorted_by_engine == ([*large] if alone == 1 else [])
     assert kit.rows(store) == before
     kit.sound(store)
 

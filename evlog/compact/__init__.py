@@ -103,7 +103,7 @@ def _compacted(store: Store, days: Sequence[Day], lock: int) -> Generator[Done]:
 
 
 def _made(staged: Staging, days: Sequence[Day], known: keys.Keys, lock: int) -> Generator[tuple[Day, Made]]:
-    """Each day with what was staged of it, in order; the engine makes a day that is too large, and it alone then."""
+    """Each day with what was staged of it, in order; one that is too large is made while nobody makes another."""
     left = deque(days)
     while left:
         with closing(_in_memory(staged, list(left), known, lock)) as each:
@@ -112,7 +112,8 @@ def _made(staged: Staging, days: Sequence[Day], known: keys.Keys, lock: int) -> 
                     break
                 yield left.popleft(), made
         if left:
-            yield left[0], _stage(staged, left[0], known, part.by_engine)
+            (made,) = ahead(1, lambda _: _stage(staged, left[0], known, part.alone), without=[lock])
+            yield left[0], made or _stage(staged, left[0], known, part.by_engine)
             left.popleft()
 
 

@@ -33,6 +33,7 @@ _MEMORY = ("100MB", "160MB", "220MB", "400MB", "1GB")
 _FITS = (
     48 << 20
 )  # bytes of the columns of a day, which take twice as much while they are sorted; two are made at a time
+_ALONE = 2  # times as much, for one
 _DAY_BITS = 37  # the microseconds of a day
 _room = bytearray()  # for the lines of one day after the other
 
@@ -80,17 +81,25 @@ class Made:
     apart: bool
 
 
-def in_memory(staged: Staging, day: Day, keys: Keys, *, covers: int) -> Made | None:
-    """Stage the part of a partition, synced, or None where its events take too much memory."""
+def in_memory(staged: Staging, day: Day, keys: Keys, *, covers: int, times: int = 1) -> Made | None:
+    """Stage the part of a partition, synced, or None where its events take too much memory.
+
+    It takes `times` the memory that each of two days may take which are made side by side.
+    """
     import pyarrow as pa
 
-    columns = _columns(staged, day)
+    columns = _columns(staged, day, times * _FITS)
     if columns is None:
         return None
     columns["user_key"], order, apart = _order(columns, keys)
     rows = pa.array(order)
     table = pa.table({name: parts.taken(columns.pop(name), rows) for name in list(columns)})
     return _adopted(staged, day, Made(parts.write_table(staged.file(_name(day)), table, covers=covers), apart))
+
+
+def alone(staged: Staging, day: Day, keys: Keys, *, covers: int) -> Made | None:
+    """The same for a day beside which no other is made."""
+    return in_memory(staged, day, keys, covers=covers, times=_ALONE)
 
 
 def by_engine(staged: Staging, day: Day, keys: Keys, *, covers: int) -> Made:
@@ -108,14 +117,14 @@ def _adopted(staged: Staging, day: Day, made: Made) -> Made:
     return made
 
 
-def _columns(staged: Staging, day: Day) -> dict[str, Any] | None:
+def _columns(staged: Staging, day: Day, most: int) -> dict[str, Any] | None:
     """The events of a day, column by column; None where they take too much memory."""
     pieces: list[dict[str, Any]] = []
     size = 0
     for piece in _pieces(staged, day):
         pieces.append(piece)
         size += sum(column.nbytes for column in piece.values())
-        if size > _FITS:
+        if size > most:
             return None
     return parts.joined(pieces)
 

@@ -43,6 +43,7 @@ _PAD, _MORE = 64, 16  # bytes and marks behind the last one, so that looking ahe
 _QUOTE, _NEWLINE, _BRACE, _CLOSING, _COMMA, _BACKSLASH, _U, _E = b'"\n{},\\ue'
 _FIRST, _CONTEXT = b'{"event_type":"', b',"context":'
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_TEXTS = 4096  # that are searched together
 _EXPONENT = re.compile(rb"\de")
 _AFTER = np.arange(2, 7)  # behind digit and e: a sign, three digits, and what ends a number
 _ENDS = np.frombuffer(b",}]", np.uint8)
@@ -325,12 +326,16 @@ class _Look:
 
 def spelled_otherwise(texts: Any) -> Mask:
     """Which of these JSON texts hold a number with an exponent: readers spell those in more than one way."""
-    found = np.zeros(len(texts), bool)
     if texts.null_count == len(texts):
-        return found
+        return np.zeros(len(texts), bool)
+    return np.concatenate([_exponents(texts.slice(at, _TEXTS)) for at in range(0, len(texts), _TEXTS)])
+
+
+def _exponents(texts: Any) -> Mask:
+    found = np.zeros(len(texts), bool)
     _, borders, data = texts.buffers()
     places = np.frombuffer(borders, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    signs = np.frombuffer(data, np.uint8)[: places[-1]]
+    signs = np.frombuffer(data, np.uint8)[places[0] : places[-1]]
     digit = (signs[:-1] - ord("0")) < 10  # noqa: PLR2004 - digits; what is less than 0 wraps round
     at = np.flatnonzero(digit & (signs[1:] == _E))
     if not len(at):
@@ -339,8 +344,7 @@ def spelled_otherwise(texts: Any) -> Mask:
     ends = np.isin(after, _ENDS)
     first = (ends | (after == _QUOTE)).argmax(1)  # what comes first tells most texts, which have a quote there
     at = at[np.take_along_axis(ends, first[:, None], 1)[:, 0]]
-    rows = np.unique(np.searchsorted(places, at, "right") - 1)
-    for row in rows[(rows >= 0) & (rows < len(texts))].tolist():
+    for row in np.unique(np.searchsorted(places, at + places[0], "right") - 1).tolist():
         found[row] = _EXPONENT.search(_TEXT.sub(b"", bytes(data[places[row] : places[row + 1]]))) is not None
     return found
 
