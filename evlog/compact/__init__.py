@@ -33,7 +33,7 @@ M = TypeVar("M", "Made", "Made | None")
 
 _MANY = 64  # small segments of an open day that are worth merging
 _SMALL = 4 << 20  # bytes: a merged segment grows past this and is then left alone
-_WORTH = 8 << 20  # bytes of days that are worth more than one process
+_WORTH = 8 << 20  # bytes of days that are worth processes of their own, whose memory goes with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _in_memory(staged: Staging, days: Sequence[Day], known: keys.Keys, lock: int
     def make(number: int) -> Made | None:
         return _stage(staged, days[number], known, part.in_memory)
 
-    if len(days) > 1 and sum(day.bytes_in for day in days) >= _WORTH:
+    if sum(day.bytes_in for day in days) >= _WORTH:
         parts.load()
         yield from ahead(len(days), make, without=[lock])
     else:

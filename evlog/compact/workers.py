@@ -44,7 +44,7 @@ def ahead(count: int, make: Callable[[int], T], *, without: Sequence[int]) -> Ge
     made: dict[int, Any] = {}
     given = 0
     try:
-        for _ in range(_WORKERS):
+        for _ in range(min(_WORKERS, count)):
             workers.append(_Worker(make, [*without, *(end for one in workers for end in one.ends)]))
         for turn in range(count):
             while turn not in made or given < min(count, turn + _AHEAD):
