@@ -58,15 +58,19 @@ FROM   base JOIN came USING (person)
 WHERE  came.number BETWEEN base.number AND base.number + CAST($most AS BIGINT)
 """
 _LIVED = """
-SELECT   person, calendar.number, min(ts) AS ts, min(day) AS day
+SELECT   person, calendar.number, min(ts) AS ts, min(day) AS day,
+         count(*) AS events, count(*) FILTER (userless AND in_range) AS userless
 FROM     seen LEFT JOIN calendar USING (day)
-WHERE    person IS NOT NULL AND ({act})
+WHERE    person IS NULL OR ({act})
 GROUP BY person, calendar.number
 """
+_READ_LIVED = "SELECT CAST(sum(events) AS BIGINT), CAST(sum(userless) AS BIGINT) FROM lived WHERE number IS NOT NULL"
+_READ = "SELECT count(*), count(*) FILTER (userless AND in_range) FROM seen"
 _FIRST_LIVED = """
 CREATE TEMP TABLE held_first AS
 SELECT   person, min(ts) AS ts, CAST(NULL AS BIGINT) AS seq, '' AS grp, min(day) AS day
 FROM     lived
+WHERE    person IS NOT NULL
 GROUP BY person
 """
 _GAPS_LIVED = """
@@ -142,6 +146,18 @@ def keep_lived(question: Question, act: Act, *, most: int | None) -> Past:
     question.engine.run(_BASE.format(starts="first_seen"))
     question.engine.run(_GAPS_LIVED, {"most": _ENDLESS if most is None else most})
     return past
+
+
+def read(question: Question, unit: Unit) -> tuple[int, int]:
+    """The events read of the window's periods, and how many of those in the window have no user."""
+    found = question.rows(_READ, reach=reach(question, unit))[0]
+    return int(found[0]), int(found[1])
+
+
+def read_lived(question: Question) -> tuple[int, int]:
+    """The same of what `keep_lived` kept of an act that every event of a person is."""
+    events, userless = question.engine.rows(_READ_LIVED)[0]
+    return int(events or 0), int(userless or 0)
 
 
 def keep_starts(question: Question, act: Act, cohort: Cohort, unit: Unit, *, exactly: bool) -> Past:

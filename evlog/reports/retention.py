@@ -30,7 +30,6 @@ EXAMPLE = "evlog report retention --start signup --period week --periods 8"
 ROLLUP = (returned.RETURNS,)
 _MOST_PERIODS = 36_525
 _BRACKET = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
-_READ = "SELECT count(*), count(*) FILTER (userless AND in_range) FROM seen"
 _PLACES = "SELECT DISTINCT place FROM groups ORDER BY place"
 
 
@@ -147,13 +146,25 @@ class _Counted:
 
 
 def _counted(question: Question, asked: _Asked, began: acts.Act, came: acts.Act, cohort: cohorts.Cohort) -> _Counted:
-    begins, past = _keep(question, asked, began, came, cohort)
+    is_lived = _is_lived(question, asked, began, came, cohort)
+    begins, past = _keep(question, asked, began, came, cohort, is_lived=is_lived)
     withheld = answer.group(question)
     sheet = _Sheet(question, asked, begins, past)
     overall = sheet.rows("", sheet.everywhere)
     shown = [row for label, place in answer.groups(question) for row in sheet.rows(label, (place,))]
-    read = question.rows(_READ, reach=cohorts.reach(question, asked.unit))[0]
+    read = cohorts.read_lived(question) if is_lived and _is_any(question, began) else cohorts.read(question, asked.unit)
     return _Counted(overall, shown, read, withheld)
+
+
+def _is_lived(question: Question, asked: _Asked, began: acts.Act, came: acts.Act, cohort: cohorts.Cohort) -> bool:
+    """Whether one reading tells both who began and who came back."""
+    plain = began == came and cohort == "first-ever" and asked.clock == "calendar" and not asked.after
+    return plain and question.alone and question.scope.by is None
+
+
+def _is_any(question: Question, act: acts.Act) -> bool:
+    """Whether every event of a person is the act."""
+    return act == acts.ACTIVE and not (question.scope.inactive or question.scope.active_events)
 
 
 def _told(question: Question, asked: _Asked, counted: Callable[[], _Counted], *, partial: bool) -> _Counted:
@@ -219,14 +230,14 @@ _BY_RETURN = (
 
 
 def _keep(
-    question: Question, asked: _Asked, began: acts.Act, came: acts.Act, cohort: cohorts.Cohort
+    question: Question, asked: _Asked, began: acts.Act, came: acts.Act, cohort: cohorts.Cohort, *, is_lived: bool
 ) -> tuple[tuple[date, ...], Past]:
     begins = calendar.keep(question, asked.unit)
     most = asked.horizon if asked.mode == "unbounded" else asked.reach
-    each = asked.clock == "rolling" or asked.after
-    if question.alone and began == came and cohort == "first-ever" and not each and question.scope.by is None:
+    if is_lived:
         return begins, cohorts.keep_lived(question, began, most=most)
-    past = cohorts.keep_starts(question, began, cohort, asked.unit, exactly=each)
+    exactly = asked.clock == "rolling" or asked.after
+    past = cohorts.keep_starts(question, began, cohort, asked.unit, exactly=exactly)
     cohorts.keep_gaps(question, came, unit=asked.unit, clock=asked.clock, most=most, after=asked.after)
     return begins, past
 
