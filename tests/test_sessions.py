@@ -168,8 +168,8 @@ def test_slices_of_persons_tell_what_all_persons_at_once_tell(tmp_path_factory, 
     asked["depth"] = {"open": "tool_open", "interact": "tool_interact"}
     whole = answers(tmp_path_factory, events, grouped, cold, **asked)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sessions, "_SLICE", size)
-        patch.setattr(sessions, "_LEAST", 0)
+        patch.setattr(sessions.slices, "_SLICE", size)
+        patch.setattr(sessions.slices, "_LEAST", 0)
         assert answers(tmp_path_factory, events, grouped, cold, **asked) == whole
 
 
@@ -238,8 +238,8 @@ def test_a_journey_is_the_users_events_in_order(tmp_path_factory, question, cold
 
 @pytest.mark.parametrize("cold", [False, True])
 def test_an_id_of_persons_in_several_slices_is_shared(tmp_path, monkeypatch, cold):
-    monkeypatch.setattr(sessions, "_SLICE", 2)
-    monkeypatch.setattr(sessions, "_LEAST", 0)
+    monkeypatch.setattr(sessions.slices, "_SLICE", 2)
+    monkeypatch.setattr(sessions.slices, "_LEAST", 0)
     told = [f"2026-03-01 09:{n:02d} u{n} view session_id={'shared' if n % 2 else f's{n}'}" for n in range(12)]
     scope, _ = scoped({"from": "2026-03-01", "to": "2026-03-01"})
     store = logs.store(tmp_path, logs.events("\n".join([*told, "2026-03-01 10:00 - view"])), cold=cold)

@@ -240,7 +240,7 @@ class Question:
         self.keep(table, sql, params, reach=Reach(None, None))
 
     def keep_visits(self, table: str, sql: str, params: Mapping[str, Any]) -> None:
-        """Keep the visits of all times (query/sessions.py): each person's, by session id, of which `sql` asks."""
+        """Keep the visits of all times (query/sessions/): each person's, by session id, of which `sql` asks."""
         self.keep(table, sql, params, reach=Reach(None, None))
 
     def keep_present(self, table: str, reach: Reach) -> None:
