@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MEMORY = ("100MB", "160MB", "220MB", "400MB", "1GB")
-_FITS = (
-    48 << 20
-)  # bytes of the columns of a day, which take twice as much while they are sorted; two are made at a time
+_FITS = 40 << 20  # bytes of the columns of a day, which take twice as much while sorted; two are made at a time
 _ALONE = 2  # times as much, for one
 _DAY_BITS = 37  # the microseconds of a day
 _room = bytearray()  # for the lines of one day after the other

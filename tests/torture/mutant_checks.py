@@ -35,7 +35,7 @@ _OWN = {
     "store/journal.py": "ingest compact merge",
 }  # fmt: skip
 _FILES = {
-    "compact/": "test_locked.py test_holders.py test_compact.py test_compact_lines.py",
+    "compact/": "test_locked.py test_holders.py test_compact.py test_keys.py test_compact_lines.py",
     "purge/": "test_locked.py test_holders.py test_purge_promises.py test_purge.py",
     "person/erase.py": "test_meanwhile.py test_locked.py test_holders.py test_person_erase.py",
     "person/rewrite.py": "test_meanwhile.py test_locked.py test_person_erase.py test_anonymise.py",

@@ -20,6 +20,9 @@ _BY_FUNCTION: dict[str, dict[str, str]] = {
         "`known = keys.Keys(tombstones.load(store))` before `if not days:`": "where there are no days nobody "
         "asks for a key",
     },
+    "compact/__init__.py _commit": {
+        "`if not made.apart:` before `journal.recover(staged.store)`": "the mark stands by itself, and comes before the commit",
+    },
     "compact/part.py _odd": {
         "`return found` before `for segment in odd:`": "the staging folder goes with all that is in it",
     },
@@ -30,7 +33,7 @@ _BY_FUNCTION: dict[str, dict[str, str]] = {
     "compact/__init__.py _merge": {
         "`staged.write('ids', ids.chunks(_ids(store, day)))` before `staged.write('lines', lines())`": _STAGED,
         "`size = staged.file('lines').stat().st_size` before `staged.sync()`": "a file has its size before it is synced",
-        "`yield text` before `events += count`": "the generator is always run to its end",
+        "`yield absolute(raw, segment.name)` before `events += raw.count(b'\\n')`": "the generator is always run to its end",
     },
     "purge/leave.py apply": {
         "`memory.take(seen)` before `unrolled = _rolled(roll, force=force) if roll is not None a…`": (
