@@ -21,7 +21,7 @@ from evlog.archive.restore import Asked
 from evlog.archive.seal import Seal
 from evlog.errors import EvlogError, StoreDamaged, WriteFailed
 from evlog.person import erase, link
-from evlog.store import audit, durable, journal, layout, links, pseudonym, snapshot, tombstones
+from evlog.store import audit, durable, journal, layout, links, pseudonym, purged, snapshot, tombstones
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ def test_a_link_that_is_committed_and_not_applied_is_read(store: layout.Store) -
 def test_tombstones_that_change_while_they_are_read_are_of_a_stamp_of_before(
     store: layout.Store, *, after: bool
 ) -> None:
-    with once(tombstones, "_json", lambda: erase.erase_each(store, ["alice"], erase.How()), after=after):
+    with once(purged, "document", lambda: erase.erase_each(store, ["alice"], erase.How()), after=after):
         known = tombstones.load(store)
     assert known.erased("alice") or known.stamp != tombstones.current(store)
     assert known.stamp != tombstones.current(store)
