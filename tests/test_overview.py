@@ -280,7 +280,7 @@ def evlog(monkeypatch, capfdbinary, tmp_path):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    monkeypatch.setattr("evlog.cli.output.Output.style", lambda _self, _stream: Style(width=80))
+    monkeypatch.setattr("evlog.cli.output.Output.style", lambda _self, _stream, **_drawn: Style(width=80))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
 
 

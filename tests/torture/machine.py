@@ -271,7 +271,7 @@ class Machine:
 def _streaming(sizes: list[int]) -> Any:
     """Let a stream come in pieces of these sizes, and each be committed at once."""
 
-    def pieces(stream: Any, _interval: float) -> Any:
+    def pieces(stream: Any, _interval: float, _room: Any) -> Any:
         for size in sizes:
             yield stream.read(size)
 

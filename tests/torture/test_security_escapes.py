@@ -136,7 +136,7 @@ def test_the_holder_of_a_lock(home: Path) -> None:
 
 
 def test_the_check_sees_what_it_looks_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evlog.cli.output.escape", lambda text: text)
+    monkeypatch.setattr("evlog.render.escape.escape", lambda text: text)
     with pytest.raises(AssertionError):
         _clean(home, "report", EVIL[0])
 
