@@ -85,6 +85,25 @@ def test_plain_words_are_read_as_typer_reads_them(call):
         assert left(Call({}), given) == by_typer(name, said)
 
 
+@pytest.mark.parametrize(
+    ("said", "name", "rest"),
+    [
+        (["report", "dau", "--days", "3"], "dau", ["--days", "3"]),
+        (["--data", "s", "report", "dau", "--days", "3"], "dau", ["--data", "s", "--days", "3"]),
+        (["--data=s", "--quiet", "report", "wau"], "wau", ["--data=s", "--quiet"]),
+        (["--data", "report", "report", "report"], "report", ["--data", "report"]),
+        (["--data", "report", "dau"], None, []),
+        (["--data", "s", "report"], None, []),
+        (["--days", "3", "report", "dau"], None, []),
+        (["-h", "report", "dau"], None, []),
+        (["--data"], None, []),
+        ([], None, []),
+    ],
+)
+def test_what_every_command_takes_may_stand_before_it(said, name, rest):
+    assert words.named(said) == (name, rest)
+
+
 @pytest.mark.parametrize("name", sorted(reports.names()))
 def test_no_words_at_all_are_what_typer_gives_without_any(name):
     given = words.read([], parameters(name))

@@ -142,8 +142,9 @@ def test_a_report_from_rollups_opens_no_engine_and_needs_no_typer(rolled):
     assert "duckdb" in found
 
 
-def test_and_little_of_the_standard_library(rolled):
-    asked = ["report", "dau", "--data", "s", "--as-of", "2026-03-04", "--days", "7", "--format", "json"]
+@pytest.mark.parametrize("said", [["report", "dau", "--data", "s"], ["--data", "s", "report", "dau"]])
+def test_and_little_of_the_standard_library(rolled, said):
+    asked = [*said, "--as-of", "2026-03-04", "--days", "7", "--format", "json"]
     assert not (COSTLY | ENGINES | PARSERS) & modules_after(asked, cwd=rolled)
 
 

@@ -26,20 +26,37 @@ _TOLD = {"help", "metavar", "min", "show_default"}  # what typer is told of an o
 
 def answered(words: Sequence[str], call: Call) -> bool:
     """Answer `report NAME` with plain options; False, and nothing happened, where the words are typer's to read."""
-    if len(words) < 2 or words[0] != "report" or "_EVLOG_COMPLETE" in os.environ:  # noqa: PLR2004 - report NAME
+    name, said = named(words)
+    if name is None or "_EVLOG_COMPLETE" in os.environ:
         return False
     from evlog.cli.answering import taken
 
     try:
-        found = taken(words[1])
+        found = taken(name)
     except EvlogError:
         return False
-    given = read(words[2:], [*found.parameters, *everywhere()])
+    given = read(said, [*found.parameters, *everywhere()])
     if given is None:
         return False
     take(call, given)
     found.run(call, **given)
     return True
+
+
+def named(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The NAME of `report NAME`, None where that is not asked, and the other words.
+
+    What every command takes may stand before it: the same as behind it, but that what is said last counts.
+    """
+    place = 0
+    if words and words[0].startswith("-"):
+        options = {word: one for one in everywhere() for word in one.words}
+        while place < len(words) and (said := options.get(words[place].partition("=")[0])):
+            place += 1 if said.kind is bool or "=" in words[place] else 2
+    command, rest = words[place : place + 2], words[place + 2 :]
+    if len(command) < 2 or command[0] != "report":  # noqa: PLR2004 - report NAME
+        return None, []
+    return command[1], [*words[:place], *rest]
 
 
 def read(words: Sequence[str], parameters: Iterable[Option]) -> dict[str, Any] | None:
